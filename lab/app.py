@@ -1,0 +1,185 @@
+"""The lab's web application: its pages, and each transport under its name."""
+
+import json
+import secrets
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import Scope
+
+from lab import clock
+from lab.errors import UserError
+from lab.guard import OwnOrigins
+from lab.log import Log
+from lab.transport import SETTINGS, Subject, discover, subjects
+
+PAGE = Path(__file__).with_name("page")
+
+LARGEST_POST = 1 << 20
+"""Bytes of the largest body that POST /events takes."""
+
+
+def create_app(  # noqa: PLR0913  (what differs between servers, named)
+    log: Log,
+    only: Iterable[Subject] | None = None,
+    *,
+    origins: Iterable[str] = (),
+    hosts: Iterable[str] = ("127.0.0.1", "localhost"),
+    settings: MutableMapping[str, Any] | None = None,
+    token: str | None = None,
+) -> FastAPI:
+    """The pages, and the routes of each subject, by default of all that are available.
+
+    Args:
+        origins: the lab's own, which may reach each other.
+        hosts: names under which the server answers; against DNS rebinding.
+        settings: what transports read of `SETTINGS` at each request, so that they can be changed meanwhile.
+        token: with it, POST /events appends.
+    """
+    shown = list(subjects(discover()).values() if only is None else only)
+    origins = list(origins)
+    settings = dict(SETTINGS) if settings is None else settings
+    app = FastAPI(middleware=_guards(origins, hosts), openapi_url=None)
+    app.exception_handler(UserError)(_refuse)
+    app.exception_handler(RequestValidationError)(_refuse_parameters)
+    for subject in shown:
+        if subject.found.module is not None:
+            options = ChainMap(dict(subject.options.routes), settings)
+            router = subject.found.available.routes(log, options)
+            app.include_router(router, prefix=f"/transports/{subject.name}")
+    _add_clock(app)
+    if token is not None:
+        _add_publish(app, log, token)
+    _add_registry(app, shown, origins, settings)
+    for found in {subject.found.name: subject.found for subject in shown}.values():
+        app.mount(f"/transports/{found.name}", Pages(origins, directory=found.folder))
+    app.mount("/lab", Pages(origins, directory=PAGE))
+    app.mount("/", Pages(origins, directory=PAGE, html=True))
+    return app
+
+
+class Pages(StaticFiles):
+    """Files for browsers: isolated, so that the page's clock is fine, and with no script but the lab's own."""
+
+    shown = frozenset({".html", ".js", ".css", ".svg", ".md", ""})
+
+    def __init__(self, origins: Iterable[str], **where: Any) -> None:
+        super().__init__(**where)
+        reach = " ".join(f"{origin} {origin.replace('http', 'ws', 1)}" for origin in origins)
+        self.headers = {
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Embedder-Policy": "require-corp",
+            "Cross-Origin-Resource-Policy": "same-site",
+            "Content-Security-Policy": f"default-src 'self'; connect-src 'self' {reach}; frame-ancestors 'self'",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-cache",
+        }
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if Path(path).suffix not in self.shown:
+            return PlainTextResponse("Not Found", 404)
+        response = await super().get_response(path, scope)
+        response.headers.update(self.headers)
+        return response
+
+
+def _guards(origins: list[str], hosts: Iterable[str]) -> list[Middleware]:
+    return [
+        Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
+        Middleware(OwnOrigins, origins=origins),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Last-Event-ID", "Cache-Control"],
+        ),
+    ]
+
+
+def _add_registry(app: FastAPI, shown: Iterable[Subject], origins: list[str], settings: Mapping[str, Any]) -> None:
+    listed = {
+        subject.name: {
+            "title": subject.title,
+            "client": f"/transports/{subject.found.name}/client.js",
+            "base": f"/transports/{subject.name}",
+            "options": dict(subject.options.client),
+        }
+        for subject in shown
+        if subject.found.module is not None and (subject.found.folder / "client.js").exists()
+    }
+
+    @app.get("/lab/transports.json")
+    def transports() -> JSONResponse:
+        known = {"transports": listed, "origins": origins, "settings": dict(settings)}
+        return JSONResponse(known, headers={"Cache-Control": "no-store"})
+
+
+def _add_clock(app: FastAPI) -> None:
+    """A WebSocket that answers each message with the server's time: how a page finds its clock's offset."""
+
+    @app.websocket("/lab/clock")
+    async def tell(websocket: WebSocket) -> None:
+        await websocket.accept()
+        try:
+            while True:
+                await websocket.receive_text()
+                await websocket.send_text(str(clock.now()))
+        except WebSocketDisconnect:
+            return
+
+
+def _add_publish(app: FastAPI, log: Log, token: str) -> None:
+    """The source `http`: an event by POST."""
+
+    @app.post("/events", status_code=201)
+    async def publish(request: Request) -> PlainTextResponse:
+        due = clock.now()
+        given = request.headers.get("authorization", "")
+        if not secrets.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            return PlainTextResponse("POST /events needs the header «Authorization: Bearer TOKEN»\n", 401)
+        event = await log.append(_parsed(await _body(request)), due)
+        return PlainTextResponse(event.cursor + "\n", 201)
+
+
+class TooLarge(UserError):
+    """A body over the limit: HTTP 413."""
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_POST:
+            raise TooLarge(f"the body is larger than {LARGEST_POST} bytes, the most that one event may have")
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"the body must be one JSON value, in UTF-8: {error}") from error
+
+
+async def _refuse(conversation: Request | WebSocket, error: Exception) -> Response:
+    """A user's mistake becomes 400 or 413 with the same sentence, for a handshake too."""
+    response = PlainTextResponse(f"{error}\n", 413 if isinstance(error, TooLarge) else 400)
+    if isinstance(conversation, WebSocket):
+        await conversation.send_denial_response(response)
+    return response
+
+
+async def _refuse_parameters(conversation: Request | WebSocket, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where, given = first["loc"][-1], str(first.get("input"))[:40]
+    return await _refuse(conversation, UserError(f"{where} {given!r} is wrong: {first['msg']}"))

@@ -1,0 +1,39 @@
+"""Who may speak to the lab: pages of its own origins, and programs, which send no origin."""
+
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class OwnOrigins:
+    """Refuses WebSockets, which CORS does not cover, and writing requests when they come from foreign pages.
+
+    A page's own origin is the host it was loaded by, as the Host header says: it may differ from what
+    the server listens on where something stands in between.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
+        self.app, self.origins = app, frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or self._may(scope):
+            await self.app(scope, receive, send)
+            return
+        origin = Headers(scope=scope)["origin"]
+        refusal = PlainTextResponse(f"origin {origin!r} is not one of the lab's own\n", 403)
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(refusal)
+        else:
+            await refusal(scope, receive, send)
+
+    def _may(self, scope: Scope) -> bool:
+        if scope["type"] == "http" and scope["method"] in READING:
+            return True
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        return origin is None or origin in self.origins or origin.split("://")[-1] == headers.get("host")

@@ -1,0 +1,46 @@
+// Follows one transport and notes when each event arrived. Transports move text; this is the only
+// code that knows what the text means and reads the clock. It removes no duplicates and repairs nothing.
+import { connect } from "/lab/transports.js";
+
+// → {arrivals, opened, lost, gaps, alive, last, reached(epoch, id), until(there, seconds), hangUp()}; times in performance.now() ms.
+// on(what, detail): "open", "event" {epoch, id, due, at, data, received}, "gap", "alive", "lost"
+export function follow(name, { cursor = "now", on = () => {}, ...options } = {}) {
+  const trial = { arrivals: [], opened: [], lost: [], gaps: [], alive: 0, last: null };
+  const waiting = new Set();
+
+  const tell = (what, detail) => {
+    on(what, detail);
+    for (const check of waiting) check();
+  };
+  const sink = {
+    cursor,
+    open() { trial.opened.push(performance.now()); tell("open"); },
+    alive() { trial.alive += 1; tell("alive"); },
+    lost(why) { trial.lost.push([performance.now(), why]); tell("lost", why); },
+    event(line) {
+      const received = performance.now();
+      const { gap, cursor: next, ...event } = JSON.parse(line);
+      if (gap) { trial.gaps.push({ ...gap, received }); tell("gap", gap); }
+      if (gap || next) return next;
+      trial.arrivals.push([event.epoch, event.id, received]);
+      trial.last = event;
+      tell("event", { ...event, received });
+      return `${event.epoch}-${event.id}`;
+    },
+  };
+
+  // Whether there() comes true within so many seconds.
+  trial.until = (there, seconds) => new Promise((done) => {
+    const finish = (whether) => { clearTimeout(timer); waiting.delete(check); done(whether); };
+    const check = () => { if (there()) finish(true); };
+    const timer = setTimeout(() => finish(false), seconds * 1000);
+    waiting.add(check);
+    check();
+  });
+  trial.reached = (epoch, id) => trial.last !== null && (trial.last.epoch - epoch || trial.last.id - id) >= 0;
+
+  const connected = connect(name, sink, options);
+  connected.catch((error) => sink.lost(error.message));
+  trial.hangUp = async () => (await connected)();
+  return trial;
+}

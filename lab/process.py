@@ -1,0 +1,268 @@
+"""The server under test: a process of its own that is told what to do over a pipe.
+
+The pipe carries JSON lines: requests `{"do": …}` to its standard input, and on its standard output one
+answer each, `{"ok": …}` or `{"error": sentence}`, in order; besides, `{"ended": …}` when a source has.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import sources
+from lab.app import create_app
+from lab.errors import UserError
+from lab.log import Log
+from lab.server import Server, listen, origin, serving
+from lab.transport import SETTINGS, Subject, discover, subject, subjects
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """An append, as the ledger notes it; times are CLOCK_MONOTONIC in ns."""
+
+    epoch: int
+    id: int
+    due: int
+    at: int
+
+
+class LedgerFile:
+    """A line per append, written before any reader can see the event: it outlives a process that is killed."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def note(self, epoch: int, id_: int, due: int, at: int) -> None:
+        os.write(self._file, b"%d %d %d %d\n" % (epoch, id_, due, at))
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def read_ledger(path: Path, start: int = 0) -> tuple[list[Entry], int]:
+    """The entries from byte `start` on, and where the next ones will be."""
+    with path.open("rb") as file:
+        file.seek(start)
+        text = file.read()
+    whole = text[: text.rfind(b"\n") + 1]
+    return [Entry(*map(int, row.split())) for row in whole.splitlines()], start + len(whole)
+
+
+class ServerProcess:
+    """The parent's end: asks, and waits for the answer.
+
+    Attributes:
+        origins: where it listens; each is an origin of its own for browsers.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, ledger: Path) -> None:
+        self.process, self.ledger = process, ledger
+        self.origins: list[str] = []
+        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._ended: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._listening = asyncio.create_task(self._listen())
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def ask(self, do: str, **what: Any) -> Any:
+        """Raises:
+        UserError: what was asked is not possible; the process says why.
+        ConnectionError: the process is gone.
+        """
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"do": do, **what}).encode() + b"\n")
+        answer = await self._answers.get()
+        if "error" in answer:
+            raise UserError(answer["error"])
+        if "gone" in answer:
+            raise ConnectionError(f"the server under test has gone with exit code {answer['gone']}")
+        return answer["ok"]
+
+    async def play(self, source: str, *, spin: bool = True) -> None:
+        """Start a source and wait until it has ended."""
+        await self.ask("play", source=source, spin=spin)
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Wait until the source that was started has ended."""
+        answer = await self._ended.get()
+        if "gone" in answer:
+            raise ConnectionError(f"the server under test has gone with exit code {answer['gone']}")
+        if "error" in answer:
+            raise UserError(answer["error"])
+
+    async def _listen(self) -> None:
+        assert self.process.stdout
+        while text := await self.process.stdout.readline():
+            said = json.loads(text)
+            (self._ended if "ended" in said else self._answers).put_nowait(said)
+        gone = {"gone": await self.process.wait()}
+        self._answers.put_nowait(gone)
+        self._ended.put_nowait(gone)
+
+    async def stop(self) -> None:
+        """Ask it to end, and see that it does."""
+        assert self.process.stdin
+        self.process.stdin.close()  # the end of its input is the end of its work
+        try:
+            async with asyncio.timeout(5):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+        await self._listening
+
+
+@asynccontextmanager
+async def server_process(
+    only: Iterable[str],
+    *,
+    ports: int = 1,
+    settings: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> AsyncIterator[ServerProcess]:
+    """A server under test that offers these transports on `ports` free loopback ports; gone at the end.
+
+    Args:
+        settings: the lab's, where they differ from the usual ones. options: uvicorn's.
+    """
+    with tempfile.TemporaryDirectory(prefix="pushlab-") as folder:
+        ledger = Path(folder) / "ledger"
+        ledger.touch()
+        orders = {
+            "only": list(only),
+            "ports": ports,
+            "settings": dict(settings or {}),
+            "options": dict(options or {}),
+            "ledger": str(ledger),
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "lab.process",
+            json.dumps(orders),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the bench, which ends the server when it has finished
+            limit=1 << 20,
+        )
+        server = ServerProcess(process, ledger)
+        try:
+            server.origins = await server.ask("origins")
+            yield server
+        finally:
+            await server.stop()
+
+
+class Worker:
+    """The child's end: does what it is told; one method a request."""
+
+    def __init__(self, log: Log, server: Server, settings: dict[str, Any], origins: list[str]) -> None:
+        self.log, self.server, self.settings, self._origins = log, server, settings, origins
+        self.playing: asyncio.Task[None] | None = None
+
+    async def origins(self) -> list[str]:
+        return self._origins
+
+    async def play(self, source: str, *, spin: bool) -> None:
+        """Begin a source; says so when it has ended."""
+        await self.stop()
+        self.playing = asyncio.create_task(self._play(sources.parse(source), spin=spin))
+
+    async def stop(self) -> None:
+        """End the source, if one is playing."""
+        if self.playing:
+            self.playing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.playing
+            self.playing = None
+
+    async def append(self, data: Any) -> list[int]:
+        event = await self.log.append(data)
+        return [event.epoch, event.id]
+
+    async def set(self, **settings: Any) -> None:
+        """Change settings of the lab: they hold for requests from now on."""
+        self.settings.update(settings)
+
+    async def cut(self) -> int:
+        return self.server.cut()
+
+    async def restart(self) -> None:
+        """Begin a new epoch, everything forgotten."""
+        self.log.restart()
+
+    async def readers(self) -> int:
+        return self.log.readers
+
+    async def _play(self, source: sources.SourceSpec, *, spin: bool) -> None:
+        said: dict[str, Any] = {"ended": True}
+        try:
+            async for due, data in source.events(spin=spin):
+                await self.log.append(data, due)
+        except UserError as error:
+            said["error"] = str(error)
+        say(said)
+
+
+def say(what: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+async def obey(worker: Worker) -> None:
+    """Do what standard input asks, until it ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=8 << 20)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while text := await reader.readline():
+        request = json.loads(text)
+        try:
+            say({"ok": await getattr(worker, request.pop("do"))(**request)})
+        except UserError as error:
+            say({"error": str(error)})
+
+
+async def work(orders: Mapping[str, Any]) -> None:
+    ledger = LedgerFile(Path(orders["ledger"]))
+    with contextlib.closing(ledger):
+        log = Log(ledger=ledger)
+        sockets = listen(count=orders["ports"])
+        origins = [origin(one) for one in sockets]
+        settings = {**SETTINGS, **orders["settings"]}
+        offered = subjects(discover())
+        only: list[Subject] = [subject(name, offered) for name in orders["only"]]
+        app = create_app(log, only, origins=origins, settings=settings)
+        async with serving(app, log, sockets, orders["options"]) as server:
+            worker = Worker(log, server, settings, origins)
+            await obey(worker)
+            await worker.stop()
+
+
+def main() -> None:
+    """Serve until standard input ends, or a signal comes."""
+    orders = json.loads(sys.argv[1])
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(work(orders))
+
+
+def loop_factory() -> Any:
+    """Event loops of uvloop, where that exists."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    main()
