@@ -1,0 +1,42 @@
+"""WebSocket: after an HTTP handshake, a two-way channel of messages."""
+
+import asyncio
+from contextlib import suppress
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from lab import About, Cursor, Log, Options, Variant
+
+about = About(
+    title="WebSocket",
+    year=2011,
+    wire="RFC 6455 text messages",
+    spec="https://www.rfc-editor.org/rfc/rfc6455",
+    uses=frozenset({"websocket"}),
+    variants={"deflate": Variant(title="with per-message deflate", server={"ws_per_message_deflate": True})},
+)
+
+GOING_AWAY = 1001
+
+
+def routes(log: Log, options: Options) -> APIRouter:
+    router = APIRouter()
+
+    @router.websocket("/events")
+    async def events(websocket: WebSocket, cursor: Cursor = "") -> None:
+        log.check(cursor)
+        await websocket.accept()
+        sending = asyncio.create_task(send(websocket, log, cursor, options))
+        with suppress(WebSocketDisconnect):
+            while True:
+                await websocket.receive_text()  # nothing is expected; ends when the reader hangs up
+        sending.cancel()
+
+    return router
+
+
+async def send(websocket: WebSocket, log: Log, cursor: Cursor, options: Options) -> None:
+    with suppress(WebSocketDisconnect):
+        async for item in log.follow(cursor, options["heartbeat"]):
+            await websocket.send_text(item.line if item else "")  # a ping would never reach the page's script
+        await websocket.close(GOING_AWAY, "the log has ended")

@@ -1,0 +1,18 @@
+from collections.abc import AsyncIterator
+
+from websockets import WebSocketException
+from websockets.asyncio.client import connect
+
+from lab import Cursor, Lost, Options
+
+
+async def events(base: str, cursor: Cursor, _options: Options) -> AsyncIterator[str]:
+    try:
+        url = f"{base.replace('http', 'ws', 1)}/events?cursor={cursor}"
+        async with connect(url, max_size=None, compression=None, proxy=None) as socket:
+            yield ""
+            async for message in socket:
+                assert isinstance(message, str)
+                yield message
+    except WebSocketException as error:
+        raise Lost(str(error)) from error
