@@ -1,0 +1,305 @@
+"""Readers: pages of a real browser, or a native client, that follow one transport. The only user of Playwright."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import psutil
+from playwright.async_api import Browser, Error, Page, async_playwright
+
+from benchmarks import engines
+from lab import clock, native
+from lab.errors import UserError
+from lab.log import Cursor
+from lab.transport import Options, Subject
+
+FIREFOX_PREFS = {
+    # Else performance.now() steps by 20 µs, also in isolated pages.
+    "privacy.reduceTimerPrecision": False,
+    "privacy.reduceTimerPrecision.unconditional": False,
+}
+
+AS_LAUNCHED: Mapping[str, Any] = {
+    # Firefox over WebDriver BiDi knows no emulation of media features.
+    "color_scheme": "null",
+    "reduced_motion": "null",
+    "forced_colors": "null",
+    "contrast": "null",
+}
+
+PINGS = 100
+
+NAVIGATION_START_MS = 0.01
+"""How far NavigationStart was ever seen from the instant that pings and timeOrigin agree on."""
+
+READ_BACK = "({arrivals, opened, lost, gaps, alive}) => ({arrivals, opened, lost, gaps, alive})"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a reader saw, on the server's clock: CLOCK_MONOTONIC in ns."""
+
+    navigated: int  # when it set out
+    opened: list[int]
+    events: list[tuple[int, int, int]]  # epoch, id, received
+    gaps: list[dict[str, Any]]
+    lost: list[tuple[int, str]]
+    alive: int
+    bound_ms: float  # how far all of these times may be off together
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How an engine's clock is set against the server's, how far it may be off (strictly), and its step."""
+
+    method: str
+    bound_ms: float
+    step_ms: float
+
+
+class Reader(Protocol):
+    """Follows one transport; opened anew for each trial."""
+
+    async def opened(self, seconds: float) -> bool: ...
+    async def reached(self, epoch: int, id_: int, seconds: float) -> bool: ...
+    async def seen(self) -> Seen: ...
+
+
+class Engine(Protocol):
+    """Something that reads: a browser that was launched, or `native`."""
+
+    name: str
+    version: str
+    flags: Sequence[str]
+    clock: Clock
+
+    async def try_clock(self, origin: str) -> None:
+        """Set the clock against the server at `origin`, to know how well that goes here."""
+
+    def reading(
+        self, subject: Subject, origin: str, settings: Options, cursor: Cursor
+    ) -> AbstractAsyncContextManager[Reader]:
+        """A fresh reader that follows `subject` at `origin`, gone at the end."""
+
+
+@asynccontextmanager
+async def launched(name: str) -> AsyncIterator[Engine]:
+    """The engine of that name, ready to read.
+
+    Raises:
+        UserError: there is no such browser here, or it does not start.
+    """
+    if name == "native":
+        yield Native()
+        return
+    found = engines.find(name)
+    async with async_playwright() as playwright:
+        kind = getattr(playwright, name)
+        options: dict[str, Any] = {"firefox_user_prefs": FIREFOX_PREFS} if name == "firefox" else {}
+        if found.executable:
+            options |= {"executable_path": found.executable, "channel": found.channel}
+        try:
+            browser: Browser = await kind.launch(**options)
+        except Error as error:
+            raise UserError(f"{name} ({found.origin}) does not start: {_first_line(error)}") from error
+        try:
+            yield await _engine(name, browser)
+        finally:
+            with suppress(Error):
+                await browser.close()
+
+
+async def _engine(name: str, browser: Browser) -> Engine:
+    if name == "chromium":
+        return Chromium(browser, _effective_flags())
+    return Pinged(name, browser, [f"{pref}={value}" for pref, value in FIREFOX_PREFS.items() if name == "firefox"])
+
+
+def _effective_flags() -> list[str]:
+    """What Playwright and the browser's own wrapper really passed: read off the process."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            line = process.cmdline()
+            if "--remote-debugging-pipe" in line and not any(flag.startswith("--type=") for flag in line):
+                return [flag for flag in line[1:] if flag.startswith("--") and "user-data-dir" not in flag]
+    return []
+
+
+class _Browser:
+    """What all browsers have in common."""
+
+    clock = Clock("not set yet", 0, 0)
+
+    def __init__(self, name: str, browser: Browser, flags: Sequence[str]) -> None:
+        self.name, self.browser, self.flags = name, browser, flags
+        self.version = browser.version
+
+    @asynccontextmanager
+    async def page(self, url: str) -> AsyncIterator[Page]:
+        """A page with a context, and so a cache and connections, of its own."""
+        page = await self.browser.new_page(**(AS_LAUNCHED if self.name == "firefox" else {}))
+        try:
+            await page.goto(url)
+            yield page
+        finally:
+            with suppress(Error):
+                await page.close()
+
+    @asynccontextmanager
+    async def reading(
+        self, subject: Subject, origin: str, settings: Options, cursor: Cursor = "now"
+    ) -> AsyncIterator[Reader]:
+        asked = {"transport": subject.name, "cursor": cursor, "options": json.dumps(dict(settings))}
+        async with self.page(f"{origin}/lab/trial.html?{urlencode(asked)}") as page:
+            yield PageReader(page, self.time_origin)
+
+    async def time_origin(self, page: Page) -> tuple[int, float]:
+        """The zero of the page's performance.now() on the server's clock (ns), and the bound of that (ms)."""
+        raise NotImplementedError
+
+
+class Chromium(_Browser):
+    """Its NavigationStart, in seconds, is on CLOCK_MONOTONIC: every page brings its own exact offset."""
+
+    def __init__(self, browser: Browser, flags: Sequence[str]) -> None:
+        super().__init__("chromium", browser, flags)
+
+    async def try_clock(self, origin: str) -> None:
+        """Checked by pings: the two ways must agree within what the pings can tell."""
+        async with self.page(f"{origin}/lab/trial.html") as page:
+            pinged, bound, step = await _ping(page)
+            exact, _ = await self.time_origin(page)
+        apart = abs(pinged - exact) / 1e6
+        method = f"NavigationStart on CLOCK_MONOTONIC; pings agree to {apart:.3f} ms and can tell {bound:.3f} ms"
+        self.clock = Clock(method, apart + bound if apart > bound else NAVIGATION_START_MS + step, step)
+
+    async def time_origin(self, page: Page) -> tuple[int, float]:
+        session = await page.context.new_cdp_session(page)
+        await session.send("Performance.enable", {"timeDomain": "timeTicks"})
+        metrics = (await session.send("Performance.getMetrics"))["metrics"]
+        start: float = next(metric["value"] for metric in metrics if metric["name"] == "NavigationStart")
+        return round(start * 1e9), self.clock.bound_ms
+
+
+class Pinged(_Browser):
+    """Any other browser: each page's own offset, by pings over a WebSocket.
+
+    One offset for all pages of a browser would do if performance.timeOrigin held what it promises; in Firefox
+    it is off by up to ±0.4 ms, differently in each page, four times what the pings can tell.
+    """
+
+    async def try_clock(self, origin: str) -> None:
+        async with self.page(f"{origin}/lab/trial.html") as page:
+            _, bound, step = await _ping(page)
+        self.clock = Clock(f"smallest round trip of {PINGS} pings over a WebSocket, in each page", bound, step)
+
+    async def time_origin(self, page: Page) -> tuple[int, float]:
+        origin, bound, _ = await _ping(page)
+        return origin, bound
+
+
+async def _ping(page: Page) -> tuple[int, float, float]:
+    """The page's time origin on the server's clock (ns), the strict bound of that and the clock's step (ms)."""
+    pings = await page.evaluate("count => pings(count)", PINGS)
+    sent, server, received = min(pings["rounds"], key=lambda ping: ping[2] - ping[0])
+    middle = (sent + received) / 2
+    return int(server) - round(middle * 1e6), (received - sent) / 2 + pings["step"], pings["step"]
+
+
+class PageReader:
+    """A page that follows a transport; what arrived stays in its memory until it is read back."""
+
+    def __init__(self, page: Page, time_origin: Callable[[Page], Awaitable[tuple[int, float]]]) -> None:
+        self.page, self.time_origin = page, time_origin
+
+    async def opened(self, seconds: float) -> bool:
+        return bool(await self.page.evaluate("s => trial.until(() => trial.opened.length > 0, s)", seconds))
+
+    async def reached(self, epoch: int, id_: int, seconds: float) -> bool:
+        there = "([epoch, id, s]) => trial.until(() => trial.reached(epoch, id), s)"
+        return bool(await self.page.evaluate(there, [epoch, id_, seconds]))
+
+    async def seen(self) -> Seen:
+        kept = await self.page.evaluate(f"({READ_BACK})(trial)")
+        origin, bound = await self.time_origin(self.page)
+
+        def ns(now_ms: float) -> int:
+            return origin + round(now_ms * 1e6)
+
+        return Seen(
+            origin,
+            [ns(at) for at in kept["opened"]],
+            [(epoch, id_, ns(at)) for epoch, id_, at in kept["arrivals"]],
+            kept["gaps"],
+            [(ns(at), why) for at, why in kept["lost"]],
+            kept["alive"],
+            bound,
+        )
+
+
+class Native:
+    """The native client, in this process and on the server's own clock."""
+
+    name = "native"
+    version = "Python with aiohttp and websockets"
+    flags: Sequence[str] = ()
+    clock = Clock("the server's own", 0.001, 0.000_001)
+
+    async def try_clock(self, origin: str) -> None:
+        """Nothing to do: the same machine, the same clock."""
+
+    @asynccontextmanager
+    async def reading(
+        self, subject: Subject, origin: str, settings: Options, cursor: Cursor = "now"
+    ) -> AsyncIterator[Reader]:
+        reader = NativeReader()
+        base = f"{origin}/transports/{subject.name}"
+        task = asyncio.create_task(
+            native.follow(subject, base, settings, reader.arrivals, cursor=cursor, on=reader.wake)
+        )
+        try:
+            yield reader
+            if task.done():
+                task.result()  # it only ever ends by failing
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+class NativeReader:
+    """What `native.follow` notes, and the waiting for it."""
+
+    def __init__(self) -> None:
+        self.navigated = clock.now()
+        self.arrivals = native.Arrivals()
+        self.news = asyncio.Event()
+
+    def wake(self, _line: str) -> None:
+        self.news.set()
+
+    async def opened(self, seconds: float) -> bool:
+        return await self._until(lambda: bool(self.arrivals.opened), seconds)
+
+    async def reached(self, epoch: int, id_: int, seconds: float) -> bool:
+        return await self._until(lambda: self.arrivals.events[-1:] >= [(epoch, id_, 0)], seconds)
+
+    async def _until(self, there: Callable[[], bool], seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not there():
+                    self.news.clear()
+                    await self.news.wait()
+        return there()
+
+    async def seen(self) -> Seen:
+        kept = self.arrivals
+        return Seen(self.navigated, kept.opened, kept.events, kept.gaps, kept.lost, kept.alive, Native.clock.bound_ms)
+
+
+def _first_line(error: Error) -> str:
+    return error.message.strip().splitlines()[0]

@@ -1,0 +1,196 @@
+"""What a run leaves behind: a folder that holds everything measured, written as soon as it was.
+
+run.json          plan, seed, machine, versions, engines with their flags and clocks, every cell's state
+trials/*.jsonl    one file per trial: its head, then a line per event that was sent
+summary.json, summary.csv, report.html, report.md    made from the two above, at any time again
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from lab.errors import UserError
+
+FORMAT = 1
+
+State = Literal["measured", "unavailable", "unsupported", "failed"]
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """What is measured: transport[:variant] × engine × scenario × link."""
+
+    transport: str
+    variant: str | None
+    engine: str
+    scenario: str
+    link: str = "direct"
+
+    @property
+    def subject(self) -> str:
+        return f"{self.transport}:{self.variant}" if self.variant else self.transport
+
+    @property
+    def name(self) -> str:
+        return f"{self.subject} {self.engine} {self.scenario} {self.link}"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Something that makes a trial questionable, and what to do about it."""
+
+    what: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One event that was sent: when due, when appended, and every time it was received (ns, CLOCK_MONOTONIC)."""
+
+    epoch: int
+    id: int
+    due: int
+    at: int
+    received: list[int]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fresh reader, one connect, one run of a scenario. Times in ns, CLOCK_MONOTONIC.
+
+    `arrived` is the order in which events arrived, each as (epoch, id, received), repeated and foreign ones too.
+    """
+
+    cell: Cell
+    round: int
+    state: Literal["measured", "failed"]
+    reason: str = ""
+    began: int = 0  # the source was started
+    ended: int = 0  # the reader was read back
+    navigated: int = 0  # the reader set out
+    opened: list[int] = field(default_factory=list)
+    lost: list[tuple[int, str]] = field(default_factory=list)  # connections
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    bound_ms: float = 0.0  # of the clock
+    sent: list[tuple[int, int, int, int]] = field(default_factory=list)  # epoch, id, due, at
+    arrived: list[tuple[int, int, int]] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """What was sent, with what became of it."""
+        received: dict[tuple[int, int], list[int]] = {}
+        for epoch, id_, at in self.arrived:
+            received.setdefault((epoch, id_), []).append(at)
+        return [Sample(epoch, id_, due, at, received.get((epoch, id_), [])) for epoch, id_, due, at in self.sent]
+
+
+@dataclass
+class Run:
+    """The head of a run; its trials are read with `trials`."""
+
+    plan: str
+    seed: int
+    started: str  # ISO 8601, UTC
+    settings: dict[str, Any]  # the plan's contents, as in force
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    engines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cells: list[dict[str, Any]] = field(default_factory=list)  # {"cell", "title", "state", "reason"}
+    ended: str = "not yet"  # complete, budget, interrupted
+    seconds: float = 0.0
+    format: int = FORMAT
+
+    def save(self, folder: Path) -> None:
+        write_whole(folder / "run.json", json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read run.json.
+
+        Raises:
+            UserError: there is none, it is damaged, or of another format version.
+        """
+        path = folder / "run.json"
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{folder} holds no run: {path.name} can't be read ({error.strerror})") from error
+        except ValueError as error:
+            raise UserError(f"{path} is damaged: {error}") from error
+        if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+            version = kept.get("format") if isinstance(kept, dict) else None
+            raise UserError(f"{path} is of format {version!r}; this pushlab reads format {FORMAT}")
+        return cls(**kept)
+
+
+def write_trial(folder: Path, trial: Trial) -> None:
+    """Keep a trial; it is there whole or not at all."""
+    head = asdict(trial)
+    sent, arrived = head.pop("sent"), head.pop("arrived")
+    rows = [head, *({"sent": row} for row in sent), *({"arrived": row} for row in arrived)]
+    (folder / "trials").mkdir(exist_ok=True)
+    text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+    write_whole(folder / "trials" / _file_name(trial), text)
+
+
+def read_trials(folder: Path) -> tuple[list[Trial], list[str]]:
+    """Every trial that can be read, in the order of rounds, and a sentence about each file that can't."""
+    trials, complaints = [], []
+    for path in sorted((folder / "trials").glob("*.jsonl")):
+        try:
+            trials.append(_read_trial(path))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            complaints.append(f"trials/{path.name} is damaged and was left out: {error}")
+    return trials, complaints
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def point_latest(folder: Path) -> None:
+    """Make `latest`, beside the folder, lead to it."""
+    latest = folder.parent / "latest"
+    fresh = folder.parent / f".latest-{os.getpid()}"
+    fresh.symlink_to(folder.name)
+    fresh.replace(latest)
+
+
+def _file_name(trial: Trial) -> str:
+    return re.sub(r"[^\w.=-]+", "-", f"{trial.round:03}-{trial.cell.name}") + ".jsonl"
+
+
+def _read_trial(path: Path) -> Trial:
+    rows = list(_rows(path.read_text(encoding="utf-8")))
+    if not rows:
+        raise ValueError("it is empty")
+    head = dict(rows[0])
+    head["cell"] = Cell(**head["cell"])
+    head["doubts"] = [Doubt(**doubt) for doubt in head["doubts"]]
+    head["lost"] = [tuple(row) for row in head["lost"]]
+    sent = [tuple(row["sent"]) for row in rows if "sent" in row]
+    arrived = [tuple(row["arrived"]) for row in rows if "arrived" in row]
+    return Trial(**head, sent=sent, arrived=arrived)
+
+
+def _rows(text: str) -> Iterator[Mapping[str, Any]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"line {number} is no JSON: {line[:60]!r}") from error
+
+
+def by_cell(trials: Iterable[Trial]) -> dict[Cell, list[Trial]]:
+    grouped: dict[Cell, list[Trial]] = {}
+    for trial in trials:
+        grouped.setdefault(trial.cell, []).append(trial)
+    return grouped
