@@ -1,0 +1,45 @@
+# `make bench` and `make test` set up by themselves what is missing; `make setup` does only that.
+.PHONY: setup bench report test test-slow lint format lock clean
+bin := .venv/bin
+
+setup: .venv/ready
+	@echo "pushlab is set up: $(bin)/pushlab"
+
+bench: .venv/ready
+	$(bin)/pushlab bench $(ARGS)
+
+report: .venv/ready
+	$(bin)/pushlab report $(or $(ARGS),results/latest)
+
+test: .venv/ready
+	$(bin)/pytest -m "not slow" $(ARGS)
+
+test-slow: .venv/ready
+	$(bin)/pytest -m slow $(ARGS)
+
+lint: .venv/ready
+	$(bin)/ruff format --check
+	$(bin)/ruff check
+	$(bin)/mypy
+
+format: .venv/ready
+	$(bin)/ruff format
+	$(bin)/ruff check --fix
+
+lock:  # ARGS=--upgrade takes the newest of everything
+	python3 -m venv build/uv && build/uv/bin/python -m pip -qq install uv
+	build/uv/bin/uv pip compile --quiet pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url \
+	    --no-annotate --no-header --python-version 3.11 -o requirements.lock $(ARGS)
+
+clean:  # results stay: they were measured
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+.venv/ready: requirements.lock pyproject.toml setup.sh $(bin)/python
+	@./setup.sh
+
+# A Python that has gone away (a dangling link) makes the environment out of date, as does a checkout that was moved
+# or copied, whose environment would run the code of the other one.
+$(bin)/python: ;
+ifneq ($(shell cat .venv/ready 2>/dev/null),$(CURDIR))
+.PHONY: .venv/ready
+endif
