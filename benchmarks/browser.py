@@ -36,7 +36,7 @@ PINGS = 100
 NAVIGATION_START_MS = 0.01
 """How far NavigationStart was ever seen from the instant that pings and timeOrigin agree on."""
 
-READ_BACK = "({arrivals, opened, lost, gaps, alive}) => ({arrivals, opened, lost, gaps, alive})"
+READ_BACK = "({arrivals, opened, lost, gaps, alive, data}) => ({arrivals, opened, lost, gaps, alive, data})"
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Seen:
     lost: list[tuple[int, str]]
     alive: int
     bound_ms: float  # how far all of these times may be off together
+    data: list[Any]  # of the events, where it was to be kept
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Reader(Protocol):
     async def opened(self, seconds: float) -> bool: ...
     async def reached(self, epoch: int, id_: int, seconds: float) -> bool: ...
     async def seen(self) -> Seen: ...
+    async def hang_up(self) -> None: ...
 
 
 class Engine(Protocol):
@@ -81,9 +83,12 @@ class Engine(Protocol):
         """Set the clock against the server at `origin`, to know how well that goes here."""
 
     def reading(
-        self, subject: Subject, origin: str, settings: Options, cursor: Cursor
+        self, subject: Subject, origin: str, settings: Options, cursor: Cursor, *, keep_data: bool = False
     ) -> AbstractAsyncContextManager[Reader]:
-        """A fresh reader that follows `subject` at `origin`, gone at the end."""
+        """A fresh reader that follows `subject` at `origin`, gone at the end.
+
+        A page comes from `origin`, and reaches the transport at settings["origin"] where that is given.
+        """
 
 
 @asynccontextmanager
@@ -151,9 +156,10 @@ class _Browser:
 
     @asynccontextmanager
     async def reading(
-        self, subject: Subject, origin: str, settings: Options, cursor: Cursor = "now"
+        self, subject: Subject, origin: str, settings: Options, cursor: Cursor = "now", *, keep_data: bool = False
     ) -> AsyncIterator[Reader]:
         asked = {"transport": subject.name, "cursor": cursor, "options": json.dumps(dict(settings))}
+        asked |= {"data": "1"} if keep_data else {}
         async with self.page(f"{origin}/lab/trial.html?{urlencode(asked)}") as page:
             yield PageReader(page, self.time_origin)
 
@@ -238,7 +244,11 @@ class PageReader:
             [(ns(at), why) for at, why in kept["lost"]],
             kept["alive"],
             bound,
+            kept["data"],
         )
+
+    async def hang_up(self) -> None:
+        await self.page.evaluate("trial.hangUp()")
 
 
 class Native:
@@ -254,33 +264,41 @@ class Native:
 
     @asynccontextmanager
     async def reading(
-        self, subject: Subject, origin: str, settings: Options, cursor: Cursor = "now"
+        self, subject: Subject, origin: str, settings: Options, cursor: Cursor = "now", *, keep_data: bool = False
     ) -> AsyncIterator[Reader]:
-        reader = NativeReader()
-        base = f"{origin}/transports/{subject.name}"
-        task = asyncio.create_task(
+        reader = NativeReader(keep_data=keep_data)
+        base = f"{settings.get('origin', origin)}/transports/{subject.name}"
+        reader.following = asyncio.create_task(
             native.follow(subject, base, settings, reader.arrivals, cursor=cursor, on=reader.wake)
         )
         try:
             yield reader
-            if task.done():
-                task.result()  # it only ever ends by failing
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await reader.hang_up()
 
 
 class NativeReader:
     """What `native.follow` notes, and the waiting for it."""
 
-    def __init__(self) -> None:
+    following: asyncio.Task[None]
+
+    def __init__(self, *, keep_data: bool) -> None:
         self.navigated = clock.now()
         self.arrivals = native.Arrivals()
         self.news = asyncio.Event()
+        self.keep_data = keep_data
+        self.data: list[Any] = []
 
-    def wake(self, _line: str) -> None:
+    def wake(self, line: str) -> None:
+        if self.keep_data and line and "id" in (event := json.loads(line)):
+            self.data.append(event["data"])
         self.news.set()
+
+    async def hang_up(self) -> None:
+        """Raises what made following fail; it never ends by itself."""
+        self.following.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.following
 
     async def opened(self, seconds: float) -> bool:
         return await self._until(lambda: bool(self.arrivals.opened), seconds)
@@ -298,7 +316,7 @@ class NativeReader:
 
     async def seen(self) -> Seen:
         kept = self.arrivals
-        return Seen(self.navigated, kept.opened, kept.events, kept.gaps, kept.lost, kept.alive, Native.clock.bound_ms)
+        return Seen(self.navigated, kept.opened, kept.events, kept.gaps, kept.lost, kept.alive, Native.clock.bound_ms, self.data)
 
 
 def _first_line(error: Error) -> str:

@@ -2,7 +2,7 @@
 
 from lab.log import Cursor, Event, Gap, Here, Item, Log
 from lab.native import Lost, get_lines
-from lab.stream import framed, line, resumed, stream
+from lab.stream import framed, held, line, resumed, stream
 from lab.transport import BROWSERS, About, Options, Variant
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Variant",
     "framed",
     "get_lines",
+    "held",
     "line",
     "resumed",
     "stream",

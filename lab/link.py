@@ -18,7 +18,7 @@ class Relay:
     Args:
         port: where the server listens.
         delay: seconds that everything from the server is held; set it as you go.
-        piece: bytes of each write towards the browser; 0 = as they come.
+        piece: bytes of each write towards the browser, a millisecond apart; 0 = as they come.
     """
 
     def __init__(self, port: int, delay: float = 0.0, piece: int = 0) -> None:
@@ -57,9 +57,10 @@ class Relay:
 
     def towards_browser(self, end: "_End", data: bytes, arrived: int) -> None:
         self.held.append(clock.now() - arrived)
-        step = self.piece or len(data)
-        for start in range(0, len(data), step):
-            end.write(data[start : start + step])
+        if self.piece:
+            end.slice(data, self.piece)
+        else:
+            end.write(data)
 
 
 class _End(asyncio.Protocol):
@@ -72,6 +73,7 @@ class _End(asyncio.Protocol):
         self.relay = relay
         self.transport: asyncio.Transport | None = None
         self.early = bytearray()  # came before the other side was there
+        self.sliced = bytearray()  # waits for its turn
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -93,6 +95,19 @@ class _End(asyncio.Protocol):
             self.early += data
         elif not self.transport.is_closing():
             self.transport.write(data)
+
+    def slice(self, data: bytes, size: int) -> None:
+        """Write it in pieces, in order with what is still waiting."""
+        begin = not self.sliced
+        self.sliced += data
+        if begin:
+            self._write_piece(size)
+
+    def _write_piece(self, size: int) -> None:
+        self.write(bytes(self.sliced[:size]))
+        del self.sliced[:size]
+        if self.sliced:
+            asyncio.get_running_loop().call_later(0.001, self._write_piece, size)
 
     def pause_writing(self) -> None:
         if self.other.transport:

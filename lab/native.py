@@ -51,7 +51,7 @@ async def follow(  # noqa: PLR0913  (what differs between readers, named)
         on: gets each line, "" for a sign of life, after it was noted.
     """
     client, options = subject.found.native(), {**SETTINGS, **subject.options.client, **settings}
-    failures = 0
+    failures, options["greeted"] = 0, False
     async with _connections():
         while True:
             opened = len(arrivals.opened)
@@ -63,8 +63,10 @@ async def follow(  # noqa: PLR0913  (what differs between readers, named)
                         arrivals.opened.append(received)
                     cursor = _note(text, received, arrivals) or cursor
                     on(text)
+                options["greeted"] = True
             except (OSError, TimeoutError) as error:
                 arrivals.lost.append((clock.now(), str(error) or f"silent for {options['watchdog']} s"))
+                options["greeted"] = False
                 failures = 1 if len(arrivals.opened) > opened else failures + 1
                 await asyncio.sleep(random.uniform(0, min(5.0, 0.1 * 2**failures)))  # full jitter, as retry.js
 

@@ -1,6 +1,7 @@
 """The response that never ends: what all streaming transports over HTTP share."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -58,6 +59,22 @@ def stream(  # noqa: PLR0913  (what differs between the streaming transports, na
                 return
 
     return StreamingResponse(frames(), media_type=media_type, headers=HEADERS)
+
+
+async def held(request: Request, waiting: Coroutine[Any, Any, list[Item]]) -> list[Item]:
+    """What is waited for; nothing, and no more waiting, when the reader has hung up meanwhile."""
+    answer, gone = asyncio.create_task(waiting), asyncio.create_task(_hung_up(request))
+    try:
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        return answer.result() if answer.done() else []
+    finally:
+        answer.cancel()
+        gone.cancel()
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def line(item: Item) -> bytes:

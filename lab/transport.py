@@ -81,7 +81,8 @@ class Transport(Protocol):
 class NativeClient(Protocol):
     """`client.py`: one connection's lines, from `cursor` on.
 
-    Yields "" when it is open and for every heartbeat; ends or raises OSError when it is lost.
+    Yields "" when it is open and for every heartbeat. Ends where the next is to follow at once, raises
+    OSError when it is lost. options["greeted"]: whether there was one just before that went well.
     """
 
     def events(self, base: str, cursor: Cursor, options: Options) -> AsyncIterator[str]: ...

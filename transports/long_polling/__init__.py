@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse
 
-from lab import About, Cursor, Log, Options
+from lab import About, Cursor, Log, Options, held
 
 about = About(
     title="Long polling",
@@ -22,9 +22,11 @@ def routes(log: Log, _options: Options) -> APIRouter:
     router = APIRouter()
 
     @router.get("/events")
-    async def events(cursor: Cursor = "", hold: Annotated[float, Query(ge=0, le=LONGEST)] = 25) -> PlainTextResponse:
+    async def events(
+        request: Request, cursor: Cursor = "", hold: Annotated[float, Query(ge=0, le=LONGEST)] = 25
+    ) -> PlainTextResponse:
         log.check(cursor)
-        news = "".join(item.line + "\n" for item in await log.wait(cursor, hold))
+        news = "".join(item.line + "\n" for item in await held(request, log.wait(cursor, hold)))
         return PlainTextResponse(news, headers={"Cache-Control": "no-store"})
 
     return router

@@ -3,5 +3,6 @@ from collections.abc import AsyncIterator
 from lab import Cursor, Options, get_lines
 
 
-def events(base: str, cursor: Cursor, _options: Options) -> AsyncIterator[str]:
-    return get_lines(f"{base}/events?cursor={cursor}")
+def events(base: str, cursor: Cursor, options: Options) -> AsyncIterator[str]:
+    hold = options.get("hold", 25) if options["greeted"] else 0
+    return get_lines(f"{base}/events?cursor={cursor}&hold={hold}")

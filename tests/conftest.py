@@ -1,0 +1,169 @@
+"""A lab for the tests: servers in this process, so that a test can reach into the log, and one browser per engine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from benchmarks import engines as known_engines
+from benchmarks.browser import Engine, Reader, Seen, launched
+from lab.app import create_app
+from lab.link import Relay, relaying
+from lab.log import Log
+from lab.server import Server, listen, origin, serving
+from lab.transport import SETTINGS, Subject, discover, subjects
+
+SUBJECTS = subjects(discover())
+RETAINED = 1000  # events, in the tests' logs
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--transport", action="append", help="only these, in the contract tests")
+    parser.addoption("--engine", action="append", help="only these, in the contract tests")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`subject` and `engine_name` become every pair that the transports claim."""
+    names = metafunc.config.getoption("--transport") or sorted(SUBJECTS)
+    engines = metafunc.config.getoption("--engine") or ["native", "chromium", "firefox"]
+    wanted = {"subject", "engine_name"} & set(metafunc.fixturenames)
+    if wanted == {"subject", "engine_name"}:
+        pairs = [(SUBJECTS[name], engine) for engine in engines for name in names if claims(SUBJECTS[name], engine)]
+        metafunc.parametrize(("subject", "engine_name"), pairs, ids=[f"{s.name}-{e}" for s, e in pairs])
+    elif wanted == {"engine_name"}:
+        metafunc.parametrize("engine_name", engines)
+    elif wanted == {"subject"}:
+        metafunc.parametrize("subject", [SUBJECTS[name] for name in names], ids=names)
+
+
+def claims(subject: Subject, engine: str) -> bool:
+    return subject.found.module is not None and not subject.unsupported(engine)
+
+
+@dataclass
+class Lab:
+    """A running server with everything in reach."""
+
+    log: Log
+    server: Server
+    origins: list[str]
+    settings: dict[str, Any]
+
+    @property
+    def origin(self) -> str:
+        return self.origins[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.origin.rpartition(":")[2])
+
+    def fresh(self) -> None:
+        """As if it had just been started."""
+        self.log.restart()
+        self.settings.clear()
+        self.settings.update(SETTINGS)
+
+
+@asynccontextmanager
+async def running_lab(options: dict[str, Any] | None = None, friends: list[str] | None = None) -> AsyncIterator[Lab]:
+    """A lab with every transport; `friends` are origins of others whose pages may come."""
+    log, sockets, settings = Log(count=RETAINED), listen(count=2), dict(SETTINGS)
+    origins = [origin(one) for one in sockets]
+    app = create_app(log, origins=[*origins, *(friends or [])], settings=settings, token="secret")
+    async with serving(app, log, sockets, options) as server:
+        yield Lab(log, server, origins, settings)
+
+
+@dataclass
+class Labs:
+    """One lab for each set of options that a variant asks of the server as a whole."""
+
+    stack: AsyncExitStack
+    running: dict[str, Lab] = field(default_factory=dict)
+
+    async def for_(self, subject: Subject | None = None) -> Lab:
+        options = dict(subject.options.server) if subject else {}
+        if repr(options) not in self.running:
+            self.running[repr(options)] = await self.stack.enter_async_context(running_lab(options))
+        lab = self.running[repr(options)]
+        lab.fresh()
+        return lab
+
+
+@dataclass
+class Engines:
+    stack: AsyncExitStack
+    running: dict[str, Engine] = field(default_factory=dict)
+
+    async def get(self, name: str) -> Engine:
+        if name not in self.running:
+            if name != "native" and isinstance(reason := known_engines.found().get(name), str):
+                pytest.skip(f"unavailable: {reason}")
+            self.running[name] = await self.stack.enter_async_context(launched(name))
+        return self.running[name]
+
+
+@pytest.fixture(scope="session")
+async def engines() -> AsyncIterator[Engines]:
+    """One browser per engine for the whole session."""
+    async with AsyncExitStack() as stack:
+        yield Engines(stack)
+
+
+@pytest.fixture(scope="session")
+async def labs() -> AsyncIterator[Labs]:
+    async with AsyncExitStack() as stack:
+        yield Labs(stack)
+
+
+@pytest.fixture
+async def lab(labs: Labs) -> Lab:
+    """A lab that is as good as new."""
+    return await labs.for_()
+
+
+@dataclass
+class Stage:
+    """One transport in one engine, and a lab to follow."""
+
+    lab: Lab
+    subject: Subject
+    engine: Engine
+    stack: AsyncExitStack
+
+    @property
+    def log(self) -> Log:
+        return self.lab.log
+
+    async def follow(self, cursor: str = "", **settings: Any) -> Reader:
+        """A reader that is open."""
+        reading = self.engine.reading(self.subject, self.lab.origin, settings, cursor, keep_data=True)
+        reader: Reader = await self.stack.enter_async_context(reading)
+        assert await reader.opened(10), (await reader.seen()).lost
+        return reader
+
+    async def relay(self, piece: int = 0) -> Relay:
+        return await self.stack.enter_async_context(relaying(Relay(self.lab.port, piece=piece)))
+
+    async def append(self, *data: Any) -> None:
+        for one in data:
+            await self.log.append(one)
+
+    async def seen(self, reader: Reader, seconds: float = 10) -> Seen:
+        """What the reader has seen when it has got everything, and a moment longer: nothing may come twice."""
+        assert await reader.reached(self.log.epoch, self.log.last, seconds), (await reader.seen()).lost
+        await asyncio.sleep(0.02)
+        return await reader.seen()
+
+
+@pytest.fixture
+async def stage(subject: Subject, engine_name: str, labs: Labs, engines: Engines) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        yield Stage(await labs.for_(subject), subject, await engines.get(engine_name), stack)
+
+
+def ids(seen: Seen) -> list[int]:
+    return [id_ for _, id_, _ in seen.events]

@@ -1,0 +1,179 @@
+"""What every transport promises, in every engine that it claims. A folder dropped in is tested by this."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from conftest import RETAINED, SUBJECTS, Engines, Labs, Stage, claims, ids, running_lab
+
+from benchmarks.browser import Reader, Seen
+from lab.link import Relay, relaying
+
+AWKWARD = [
+    "line\nbreaks\r\nof\rall\u0085kinds\u2028and\u2029more",
+    "NUL \x00 and other controls \x01\x0b\x1f\x7f",
+    "é ü 漢字 😀 \ufeff",
+    "half a pair: \ud83d",
+    "",
+    " leading and trailing ",
+    {"id": 1, "gap": None, "cursor": "now", "nested": [{"data": [1.5, True, None]}]},
+    "data: x\n\nevent: alive\n\n: comment",
+]
+
+
+async def until(reader: Reader, there: Callable[[Seen], bool], seconds: float = 5) -> Seen:
+    deadline = time.monotonic() + seconds
+    while not there(seen := await reader.seen()):
+        assert time.monotonic() < deadline, seen
+        await asyncio.sleep(0.02)
+    return seen
+
+
+async def test_in_order_and_nothing_lost(stage: Stage) -> None:
+    reader = await stage.follow()
+    for n in range(50):
+        await stage.append(n)
+        await asyncio.sleep(0.002)
+    assert ids(await stage.seen(reader)) == list(range(1, 51))
+
+
+async def test_from_another_origin(stage: Stage) -> None:
+    await stage.append("before")
+    reader = await stage.follow(origin=stage.lab.origins[1])
+    await stage.append("after")
+    assert (await stage.seen(reader)).data == ["before", "after"]
+
+
+async def test_from_now_on(stage: Stage) -> None:
+    await stage.append("past")
+    reader = await stage.follow("now")
+    await stage.append("future")
+    assert (await stage.seen(reader)).data == ["future"]
+
+
+async def test_from_a_cursor(stage: Stage) -> None:
+    await stage.append(*range(5))
+    reader = await stage.follow(f"{stage.log.epoch}-3")
+    assert ids(await stage.seen(reader)) == [4, 5]
+
+
+async def test_a_gap_where_the_log_has_forgotten(stage: Stage) -> None:
+    await stage.append(*range(RETAINED + 10))
+    reader = await stage.follow(f"{stage.log.epoch}-4")
+    seen = await stage.seen(reader)
+    assert [(gap["epoch"], gap["from"], gap["to"], gap["why"]) for gap in seen.gaps] == [
+        (stage.log.epoch, 5, 10, "retention")
+    ]
+    assert ids(seen) == list(range(11, RETAINED + 11))
+
+
+async def test_a_gap_where_the_log_began_anew(stage: Stage) -> None:
+    await stage.append("old")
+    reader = await stage.follow()
+    epoch = stage.log.epoch
+    assert await reader.reached(epoch, 1, 5)
+    stage.log.restart()
+    await stage.append("new")
+    seen = await stage.seen(reader)
+    assert [(gap["epoch"], gap["from"], gap["to"], gap["why"]) for gap in seen.gaps] == [(epoch, 2, None, "restart")]
+    assert seen.data == ["old", "new"]
+
+
+async def test_awkward_data(stage: Stage) -> None:
+    reader = await stage.follow()
+    await stage.append(*AWKWARD)
+    assert (await stage.seen(reader)).data == AWKWARD
+
+
+async def test_text_split_at_every_byte(stage: Stage) -> None:
+    relay = await stage.relay(piece=1)
+    await stage.append("é漢😀")
+    reader = await stage.follow(origin=relay.origin)
+    await stage.append("😀漢é")
+    assert (await stage.seen(reader)).data == ["é漢😀", "😀漢é"]
+
+
+async def test_a_large_event(stage: Stage) -> None:
+    large = "é😀\u2028\n" * (stage.subject.found.about.largest // 12)
+    reader = await stage.follow()
+    await stage.append(large)
+    assert (await stage.seen(reader)).data == [large]
+
+
+async def test_signs_of_life(stage: Stage) -> None:
+    """A reader that hears nothing can tell a quiet source from a dead connection."""
+    stage.lab.settings["heartbeat"] = 0.05
+    reader = await stage.follow("now", hold=0.05, every=0.05)
+    before = await reader.seen()
+    seen = await until(reader, lambda seen: seen.alive + len(seen.opened) >= before.alive + len(before.opened) + 3)
+    assert not seen.lost
+
+
+async def test_hanging_up_frees_the_server(stage: Stage) -> None:
+    reader = await stage.follow()
+    await stage.append("something")
+    await stage.seen(reader)
+    await reader.hang_up()
+    deadline = time.monotonic() + 1
+    while stage.log.readers:
+        assert time.monotonic() < deadline, "a reader is still being served a second after it has left"
+        await asyncio.sleep(0.01)
+
+
+async def test_the_servers_end_is_noticed(stage: Stage) -> None:
+    options = dict(stage.subject.options.server)
+    async with running_lab(options, friends=stage.lab.origins) as doomed:
+        reader = await stage.follow("now", origin=doomed.origin)
+        doomed.server.stop()
+        await until(reader, lambda seen: bool(seen.lost))
+        began = time.monotonic()
+    assert time.monotonic() - began < 3, "a reader has kept the server from ending"
+
+
+async def test_every_event_once_through_twenty_cuts(engine_name: str, labs: Labs, engines: Engines) -> None:
+    """All transports of an engine at once, each through a relay of its own that cuts at a random moment."""
+    engine, rng = await engines.get(engine_name), Random(20)
+
+    async def through_cuts(name: str) -> tuple[str, Any]:
+        subject = SUBJECTS[name]
+        lab = await labs.for_(subject)
+        async with (
+            relaying(Relay(lab.port)) as relay,
+            engine.reading(subject, lab.origin, {"origin": relay.origin}, "now") as reader,
+        ):
+            assert await reader.opened(20), name
+            ready.append(name)
+            await cutting(relay)
+            caught_up = await reader.reached(lab.log.epoch, lab.log.last, 20)
+            return name, (caught_up, await reader.seen())
+
+    async def cutting(relay: Relay) -> None:
+        await started.wait()
+        for _ in range(20):
+            accepted = relay.accepted
+            await asyncio.sleep(rng.uniform(0, 0.2))
+            while not relay.pairs and relay.accepted == accepted:  # it is on its way back
+                await asyncio.sleep(0.005)
+            relay.cut(rng.choice(["fin", "rst"]))
+        finished.append(relay)
+
+    names = [name for name, subject in SUBJECTS.items() if claims(subject, engine_name)]
+    started, ready, finished = asyncio.Event(), list[str](), list[Relay]()
+    running = [asyncio.create_task(through_cuts(name)) for name in names]
+    while len(ready) < len(names) and not any(task.done() for task in running):
+        await asyncio.sleep(0.01)
+    started.set()
+    logs = {id(lab.log): lab.log for lab in labs.running.values()}.values()
+    while len(finished) < len(names) and not any(task.done() and task.exception() for task in running):
+        for log in logs:
+            if log.last < RETAINED - 100:
+                await log.append("x" * rng.randrange(200))
+        await asyncio.sleep(0.01)
+    for name, (caught_up, seen) in await asyncio.gather(*running):
+        last = seen.events[-1][1] if seen.events else 0
+        first = seen.events[0][1] if seen.events else 1
+        assert caught_up, (name, last, seen.lost[-3:])
+        assert ids(seen) == list(range(first, last + 1)), name
+        assert not seen.gaps, name
