@@ -244,7 +244,7 @@ class PageReader:
             [(ns(at), why) for at, why in kept["lost"]],
             kept["alive"],
             bound,
-            kept["data"],
+            [json.loads(data) for data in kept["data"]],  # as JSON: half a surrogate pair survives only there
         )
 
     async def hang_up(self) -> None:

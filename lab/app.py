@@ -74,7 +74,8 @@ class Pages(StaticFiles):
 
     def __init__(self, origins: Iterable[str], **where: Any) -> None:
         super().__init__(**where)
-        reach = " ".join(f"{origin} {origin.replace('http', 'ws', 1)}" for origin in origins)
+        hosts = dict.fromkeys(origin.rpartition(":")[0] for origin in origins)  # any port: a link may stand there
+        reach = " ".join(f"{host}:* {host.replace('http', 'ws', 1)}:*" for host in hosts)
         self.headers = {
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Embedder-Policy": "require-corp",

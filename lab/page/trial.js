@@ -8,7 +8,7 @@ window.pings = pings;
 if (asked.has("transport")) {
   const options = JSON.parse(asked.get("options") ?? "{}");
   const data = [];
-  const on = (what, event) => { if (what === "event") data.push(event.data); };
+  const on = (what, event) => { if (what === "event") data.push(JSON.stringify(event.data)); };
   window.trial = follow(asked.get("transport"), {
     cursor: asked.get("cursor") ?? "now",
     ...(asked.has("data") ? { on } : {}),
