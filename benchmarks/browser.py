@@ -17,6 +17,9 @@ from lab.errors import UserError
 from lab.log import Cursor
 from lab.transport import Options, Subject
 
+BrowserError = Error
+"""What Playwright raises when a browser or a page has gone."""
+
 FIREFOX_PREFS = {
     # Else performance.now() steps by 20 µs, also in isolated pages.
     "privacy.reduceTimerPrecision": False,
@@ -79,6 +82,9 @@ class Engine(Protocol):
     flags: Sequence[str]
     clock: Clock
 
+    def works(self) -> bool:
+        """Whether it is still there."""
+
     async def try_clock(self, origin: str) -> None:
         """Set the clock against the server at `origin`, to know how well that goes here."""
 
@@ -109,12 +115,12 @@ async def launched(name: str) -> AsyncIterator[Engine]:
             options |= {"executable_path": found.executable, "channel": found.channel}
         try:
             browser: Browser = await kind.launch(**options)
-        except Error as error:
+        except BrowserError as error:
             raise UserError(f"{name} ({found.origin}) does not start: {_first_line(error)}") from error
         try:
             yield await _engine(name, browser)
         finally:
-            with suppress(Error):
+            with suppress(BrowserError):
                 await browser.close()
 
 
@@ -143,6 +149,9 @@ class _Browser:
         self.name, self.browser, self.flags = name, browser, flags
         self.version = browser.version
 
+    def works(self) -> bool:
+        return self.browser.is_connected()
+
     @asynccontextmanager
     async def page(self, url: str) -> AsyncIterator[Page]:
         """A page with a context, and so a cache and connections, of its own."""
@@ -151,7 +160,7 @@ class _Browser:
             await page.goto(url)
             yield page
         finally:
-            with suppress(Error):
+            with suppress(BrowserError):
                 await page.close()
 
     @asynccontextmanager
@@ -259,6 +268,9 @@ class Native:
     flags: Sequence[str] = ()
     clock = Clock("the server's own", 0.001, 0.000_001)
 
+    def works(self) -> bool:
+        return True
+
     async def try_clock(self, origin: str) -> None:
         """Nothing to do: the same machine, the same clock."""
 
@@ -316,8 +328,10 @@ class NativeReader:
 
     async def seen(self) -> Seen:
         kept = self.arrivals
-        return Seen(self.navigated, kept.opened, kept.events, kept.gaps, kept.lost, kept.alive, Native.clock.bound_ms, self.data)
+        return Seen(
+            self.navigated, kept.opened, kept.events, kept.gaps, kept.lost, kept.alive, Native.clock.bound_ms, self.data
+        )
 
 
-def _first_line(error: Error) -> str:
+def _first_line(error: BrowserError) -> str:
     return error.message.strip().splitlines()[0]

@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ import psutil
 
 from benchmarks import stats, summary
 from benchmarks.ground import Ground
-from benchmarks.plan import Block, Plan
-from benchmarks.runs import Cell, Run, Trial, write_trial
+from benchmarks.plan import Block, Plan, from_settings
+from benchmarks.runs import Cell, Run, Trial, read_trials, write_trial
 from lab.errors import UserError
 from lab.transport import Subject
 
@@ -35,83 +35,113 @@ class Progress:
 
 @dataclass
 class Bench:
-    """A run of a plan; whatever is measured is in `folder` as soon as it was."""
+    """A run of a plan; whatever is measured is in `folder` as soon as it was.
+
+    Attributes:
+        tell: is called after each trial.
+        kept: trials of a run that goes on, by cell and round: they are not measured again.
+    """
 
     plan: Plan
     subjects: Mapping[str, Subject]
     folder: Path
     seed: int
     tell: Callable[[Progress], None] = lambda _progress: None
+    kept: dict[tuple[Cell, int], Trial] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
     _done: int = 0
     _planned: int = 0
 
+    @classmethod
+    def resumed(
+        cls, folder: Path, subjects: Mapping[str, Subject], tell: Callable[[Progress], None] = lambda _progress: None
+    ) -> "Bench":
+        """The run in `folder` goes on where it stopped, with the same seed and order; its budget begins anew.
+
+        Raises:
+            UserError: there is no run in it, or it is complete.
+        """
+        run = Run.load(folder)
+        if run.ended == "complete":
+            raise UserError(f"the run in {folder} is complete: there is nothing to resume")
+        trials, _ = read_trials(folder)
+        kept = {(trial.cell, trial.round): trial for trial in trials if trial.state == "measured"}
+        return cls(from_settings(run.settings), subjects, folder, run.seed, tell, kept)
+
     async def run(self) -> Run:
         """Measure every block; what was finished stays when it is interrupted."""
-        run = _head(self.plan, self.seed)
-        for block in self.plan.blocks:
-            for cell in block.cells(self.subjects):
-                state, reason = self._state(cell)
-                title = self.subjects[cell.subject].title
-                run.cells.append({"cell": asdict(cell), "title": title, "state": state, "reason": reason})
-        self.folder.mkdir(parents=True)
+        run = Run.load(self.folder) if self.kept else _head(self.plan, self.seed)
+        run.cells = list(self._cells())
+        self.folder.mkdir(parents=True, exist_ok=True)
         run.save(self.folder)
         try:
-            for number, block in enumerate(self.plan.blocks):
-                await self._measure(block, run, number)
+            for number in range(len(self.plan.blocks)):
+                await self._measure(run, number)
             run.ended = "budget" if self._spent() else "complete"
         except asyncio.CancelledError:
             run.ended = "interrupted"
             raise
         finally:
-            run.seconds = round(time.monotonic() - self._began, 1)
+            run.seconds += round(time.monotonic() - self._began, 1)
             run.save(self.folder)
         return run
 
-    def _state(self, cell: Cell) -> tuple[str, str]:
+    def _cells(self) -> Iterator[dict[str, Any]]:
+        """An entry for each cell, with the block that measures it: the first that names it."""
+        listed: set[Cell] = set()
+        for number, block in enumerate(self.plan.blocks):
+            for cell in block.cells(self.subjects):
+                if cell not in listed:
+                    listed.add(cell)
+                    yield {"cell": asdict(cell), "block": number, "looks": len(block.looks)} | self._state(cell)
+
+    def _state(self, cell: Cell) -> dict[str, str]:
         subject = self.subjects[cell.subject]
         if subject.found.module is None:
-            return "unavailable", subject.found.reason
-        unsupported = subject.unsupported(cell.engine)
-        return ("unsupported", unsupported) if unsupported else ("failed", "its turn never came")
+            return {"title": subject.name, "state": "unavailable", "reason": subject.found.reason}
+        reason = subject.unsupported(cell.engine)
+        return {"title": subject.title, "state": "unsupported" if reason else "planned", "reason": reason}
 
-    async def _measure(self, block: Block, run: Run, number: int) -> None:
-        """Rounds of one block: so many as planned, then more while it is worth it."""
-        todo = [entry for entry in run.cells if entry["state"] == "failed"]
-        mine = set(block.cells(self.subjects))
-        cells = [cell for entry in todo if (cell := Cell(**entry["cell"])) in mine]
-        if not cells or self._spent():
+    async def _measure(self, run: Run, block: int) -> None:
+        """Rounds of one block, as many as planned, then more while that is worth it."""
+        entries = [entry for entry in run.cells if entry["block"] == block and entry["state"] == "planned"]
+        if not entries or self._spent():
             return
         async with AsyncExitStack() as stack:
             ground = Ground(stack, self.subjects)
-            cells = await self._launchable(cells, ground, run)
+            await self._launch(entries, ground, run)
+            cells = [Cell(**entry["cell"]) for entry in entries if entry["state"] == "planned"]
             await ground.warm_up(cells)
-            trials: dict[Cell, list[Trial]] = {cell: [] for cell in cells}
-            self._planned += block.rounds * len(cells)
-            order = Random(f"{self.seed} {number}")
-            last, began = 0, time.monotonic()
-            while last < block.rounds or self._worth_another(block, trials, last, time.monotonic() - began):
-                last += 1
-                await self._round(last, order.sample(cells, len(cells)), ground, trials)
-                if self._spent():
-                    break
-        self._note_states(run, trials)
+            await self._rounds(self.plan.blocks[block], cells, ground, Random(f"{self.seed} {block}"))
 
-    async def _round(self, number: int, cells: list[Cell], ground: Ground, trials: dict[Cell, list[Trial]]) -> None:
-        for cell in cells:
-            if self._spent():
+    async def _rounds(self, block: Block, cells: list[Cell], ground: Ground, order: Random) -> None:
+        trials: dict[Cell, list[Trial]] = {cell: [] for cell in cells}
+        done, began = 0, time.monotonic()
+        for look in block.looks:
+            pace = (time.monotonic() - began) / done if done else 0.0
+            if done and (self._left() < pace * (look - done) or self._resolved(block, trials)):
                 return
+            self._planned += (look - done) * len(cells)
+            for number in range(done + 1, look + 1):
+                for cell in order.sample(cells, len(cells)):
+                    if self._spent():
+                        return
+                    trials[cell].append(await self._trial(cell, number, ground))
+            done = look
+
+    async def _trial(self, cell: Cell, number: int, ground: Ground) -> Trial:
+        trial = self.kept.get((cell, number))
+        if trial is None:
             # The same events for all cells of a round: they are compared in pairs.
             trial = await ground.trial(cell, number, Random(f"{self.seed} {number} {cell.scenario}"))
             write_trial(self.folder, trial)
-            trials[cell].append(trial)
-            self._done += 1
-            self.tell(Progress(trial, self._done, max(self._planned, self._done)))
+        self._done += 1
+        self.tell(Progress(trial, self._done, self._planned))
+        return trial
 
-    async def _launchable(self, cells: list[Cell], ground: Ground, run: Run) -> list[Cell]:
+    async def _launch(self, entries: list[dict[str, Any]], ground: Ground, run: Run) -> None:
         """Launch the engines; the cells of one that isn't there are unavailable, and say why."""
-        missing: dict[str, str] = {}
-        for name in dict.fromkeys(cell.engine for cell in cells):
+        for name in dict.fromkeys(entry["cell"]["engine"] for entry in entries):
             try:
                 engine = await ground.engine(name)
                 run.engines[name] = {
@@ -120,32 +150,17 @@ class Bench:
                     "clock": asdict(engine.clock),
                 }
             except UserError as error:
-                missing[name] = str(error)
-        for entry in run.cells:
-            if entry["cell"]["engine"] in missing and entry["state"] == "failed":
-                entry |= {"state": "unavailable", "reason": missing[entry["cell"]["engine"]]}
+                for entry in entries:
+                    if entry["cell"]["engine"] == name:
+                        entry |= {"state": "unavailable", "reason": str(error)}
         run.save(self.folder)
-        return [cell for cell in cells if cell.engine not in missing]
 
-    def _worth_another(self, block: Block, trials: Mapping[Cell, list[Trial]], rounds: int, seconds: float) -> bool:
-        """Whether a difference is unresolved, and there is time for one more round."""
-        if not rounds < block.most or self.plan.budget is None:
-            return False
-        if self._left() < 1.2 * seconds / rounds:
-            return False
-        for family in summary.families(trials):
-            if not stats.resolved(stats.differences(summary.compared(family, 50))):
-                return True
-        return False
-
-    def _note_states(self, run: Run, trials: Mapping[Cell, list[Trial]]) -> None:
-        for entry in run.cells:
-            mine = trials.get(Cell(**entry["cell"]), [])
-            if any(trial.state == "measured" for trial in mine):
-                entry |= {"state": "measured", "reason": ""}
-            elif mine:
-                entry["reason"] = mine[-1].reason
-        run.save(self.folder)
+    def _resolved(self, block: Block, trials: Mapping[Cell, list[Trial]]) -> bool:
+        """Whether every difference has a verdict, or one that more rounds would not change."""
+        return all(
+            stats.resolved(stats.differences(summary.compared(family, 50), looks=len(block.looks)))
+            for family in summary.families(trials)
+        )
 
     def _left(self) -> float:
         return (self.plan.budget or float("inf")) - (time.monotonic() - self._began)

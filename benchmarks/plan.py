@@ -33,6 +33,14 @@ class Block:
     variants: bool = False
     links: tuple[str, ...] = ("direct",)
 
+    @property
+    def looks(self) -> list[int]:
+        """After which rounds the verdicts are looked at: few times, for each look costs power."""
+        looks = [self.rounds]
+        while (after := -(-looks[-1] * 3 // 2)) <= self.most:
+            looks.append(after)
+        return looks
+
     def cells(self, subjects: Mapping[str, Subject]) -> list[Cell]:
         """Raises:
         UserError: a transport, an engine, a scenario or a link is unknown.
@@ -65,6 +73,11 @@ class Plan:
                 blocks = _narrow(blocks, key, tuple(dict.fromkeys(names)))
         if rounds is not None:
             blocks = [replace(block, rounds=_rounds(rounds, "--rounds"), most=0) for block in blocks]
+        if budget is not None:  # asked for: then it is to be used
+            blocks = [
+                replace(block, most=max(block.most, 3 * block.rounds)) if block.rounds > 1 else block
+                for block in blocks
+            ]
         return replace(self, blocks=tuple(blocks), budget=self.budget if budget is None else budget)
 
     def as_settings(self) -> dict[str, Any]:
@@ -93,6 +106,16 @@ def load(name: str) -> Plan:
         budget=_positive(told.pop("budget", None), f"plan {name!r}: budget"),
         **_none_left(told, f"plan {name!r}", "about, budget, block"),
     )
+
+
+def from_settings(settings: Mapping[str, Any]) -> Plan:
+    """The plan that `Plan.as_settings` was made of, after it has been through JSON."""
+    return Plan(**{**settings, "blocks": tuple(map(_thawed, settings["blocks"]))})
+
+
+def _thawed(block: Mapping[str, Any]) -> Block:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in block.items()}
+    return Block(**values)
 
 
 def _block(told: dict[str, Any], plan: str) -> Block:

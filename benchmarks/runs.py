@@ -17,8 +17,6 @@ from lab.errors import UserError
 
 FORMAT = 1
 
-State = Literal["measured", "unavailable", "unsupported", "failed"]
-
 
 @dataclass(frozen=True, order=True)
 class Cell:
@@ -37,14 +35,6 @@ class Cell:
     @property
     def name(self) -> str:
         return f"{self.subject} {self.engine} {self.scenario} {self.link}"
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """Something that makes a trial questionable, and what to do about it."""
-
-    what: str
-    advice: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,6 @@ class Trial:
     bound_ms: float = 0.0  # of the clock
     sent: list[tuple[int, int, int, int]] = field(default_factory=list)  # epoch, id, due, at
     arrived: list[tuple[int, int, int]] = field(default_factory=list)
-    doubts: list[Doubt] = field(default_factory=list)
 
     @property
     def samples(self) -> list[Sample]:
@@ -100,7 +89,7 @@ class Run:
     machine: dict[str, Any]
     versions: dict[str, str]
     engines: dict[str, dict[str, Any]] = field(default_factory=dict)
-    cells: list[dict[str, Any]] = field(default_factory=list)  # {"cell", "title", "state", "reason"}
+    cells: list[dict[str, Any]] = field(default_factory=list)  # a cell with its title, state and reason
     ended: str = "not yet"  # complete, budget, interrupted
     seconds: float = 0.0
     format: int = FORMAT
@@ -174,7 +163,6 @@ def _read_trial(path: Path) -> Trial:
         raise ValueError("it is empty")
     head = dict(rows[0])
     head["cell"] = Cell(**head["cell"])
-    head["doubts"] = [Doubt(**doubt) for doubt in head["doubts"]]
     head["lost"] = [tuple(row) for row in head["lost"]]
     sent = [tuple(row["sent"]) for row in rows if "sent" in row]
     arrived = [tuple(row["arrived"]) for row in rows if "arrived" in row]

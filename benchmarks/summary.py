@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,10 +12,21 @@ from benchmarks.runs import FORMAT, Cell, Run, Trial, by_cell
 
 PERCENTILES = (50, 90, 99)
 COMPARED = {"p50": 50, "p90": 90}
+SOURCE_LATE_MS = {50: 0.05, 99: 0.5}
+"""A source is on time when so many percent of its events are appended within so many ms of their due time."""
+
+DISTURBED = frozenset({"reconnect"})
+"""Scenarios in which connections are lost on purpose."""
+
+STALLED_MS = 100.0
+"""An event that is appended later than this was not kept by a sluggish source, but by a server that stood still."""
+
 NUMBERS = ("ratio", "low", "high", "delta", "delta_low", "delta_high")
 MS = 1e6  # ns
 
 Row = dict[str, Any]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Basis = Literal["delay", "delivery"]
 
 
 def summarize(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
@@ -29,29 +40,45 @@ def summarize(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
         "started": run.started,
         "ended": run.ended,
         "cells": [_row(cell, entry, grouped.get(cell, [])) for cell, entry in planned],
-        "differences": list(_differences(grouped)),
+        "differences": list(_differences(grouped, {cell: entry.get("looks", 1) for cell, entry in planned})),
     }
 
 
-def delays(trial: Trial) -> np.ndarray[Any, Any]:
+def delays(trial: Trial) -> Floats:
     """From due to received, of each event that arrived (its first arrival), ms."""
     return np.array([(sample.received[0] - sample.due) / MS for sample in trial.samples if sample.received])
 
 
-def lateness(trials: Iterable[Trial]) -> np.ndarray[Any, Any]:
+def lateness(trials: Iterable[Trial]) -> Floats:
     """From due to appended, of each event that was sent, ms: the source's own fault."""
     return np.array([(at - due) / MS for trial in trials for _, _, due, at in trial.sent])
 
 
+def deliveries(trial: Trial) -> Floats:
+    """From appended to received, of each event that arrived, ms: the delay without the source's own fault."""
+    return np.array([(sample.received[0] - sample.at) / MS for sample in trial.samples if sample.received])
+
+
 def compared(trials: Mapping[Cell, Sequence[Trial]], q: float) -> dict[str, dict[int, float]]:
-    """Percentile q of each trial that supports it, by cell and round: what differences are made of."""
+    """Percentile q of each trial, by cell and round: what differences are made of.
+
+    A cell is left out when one of its trials can't support that percentile: the others would not be its equal.
+    """
+    of = deliveries if basis(trials) == "delivery" else delays
     values: dict[str, dict[int, float]] = {}
     for cell, mine in trials.items():
-        for trial in mine:
-            delay = delays(trial)
-            if trial.state == "measured" and stats.supports(delay.size, q):
-                values.setdefault(cell.name, {})[trial.round] = stats.percentile(delay, q)
+        held = {trial.round: of(trial) for trial in mine if trial.state == "measured"}
+        if held and all(stats.supports(one.size, q) for one in held.values()):
+            values[cell.name] = {number: stats.percentile(one, q) for number, one in held.items()}
     return values
+
+
+def basis(trials: Mapping[Cell, Sequence[Trial]]) -> Basis:
+    """What a family is compared by: the delay, or delivery where the source was late though no server stood still."""
+    late = lateness(trial for mine in trials.values() for trial in mine)
+    if late.size and stats.percentile(late, 50) > SOURCE_LATE_MS[50] and late.max() < STALLED_MS:
+        return "delivery"
+    return "delay"
 
 
 def families(trials: Mapping[Cell, Sequence[Trial]]) -> Iterator[dict[Cell, Sequence[Trial]]]:
@@ -70,13 +97,11 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
         "engine": cell.engine,
         "scenario": cell.scenario,
         "link": cell.link,
-        "state": entry["state"],
-        "reason": entry["reason"],
+        **_state(entry, trials),
         "trials": len(measured),
     }
     if not measured:
-        failed = next((trial.reason for trial in trials), "")
-        return row | {"state": "failed" if failed else row["state"], "reason": failed or row["reason"]}
+        return row
     held = [delays(trial) for trial in measured]
     late = lateness(measured)
     return row | {
@@ -91,8 +116,17 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
         "connections_lost": sum(len(trial.lost) for trial in measured),
         "gaps": [gap for trial in measured for gap in trial.gaps],
         "clock_bound_ms": _round(max(trial.bound_ms for trial in measured)),
-        "doubts": _doubts(trials),
+        "doubts": list(_doubts(trials, late)),
     }  # fmt: skip
+
+
+def _state(entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
+    """What became of a cell: a planned one was measured, or failed to be."""
+    if entry["state"] != "planned":
+        return {"state": entry["state"], "reason": entry["reason"]}
+    if any(trial.state == "measured" for trial in trials):
+        return {"state": "measured", "reason": ""}
+    return {"state": "failed", "reason": trials[-1].reason if trials else "its turn never came"}
 
 
 def _events(trials: Iterable[Trial]) -> Row:
@@ -127,21 +161,26 @@ def age_of(trial: Trial) -> stats.Age | None:
     return stats.age_of_information(received, due, 0.0, float(received.max()) + 1e-6)
 
 
-def _doubts(trials: Iterable[Trial]) -> list[Row]:
-    counted: dict[tuple[str, str], int] = {}
-    for trial in trials:
-        for doubt in trial.doubts:
-            counted[doubt.what, doubt.advice] = counted.get((doubt.what, doubt.advice), 0) + 1
-        if trial.state == "failed":
-            key = f"a trial failed: {trial.reason}", "look into why; the cell's figures are of the other trials"
-            counted[key] = counted.get(key, 0) + 1
-    return [{"what": what, "advice": advice, "trials": n} for (what, advice), n in counted.items()]
+def _doubts(trials: Sequence[Trial], late: Floats) -> Iterator[Row]:
+    """What makes the cell's figures questionable, and what to do about it."""
+    if late.size and stats.percentile(late, 99) > SOURCE_LATE_MS[99]:
+        what = f"the source was late: at − due is {stats.percentile(late, 99):.1f} ms at p99"
+        yield {"what": what, "advice": "the machine was busy: close what else runs on it, and measure again"}
+    failed = [trial for trial in trials if trial.state == "failed"]
+    if failed:
+        what = f"{len(failed)} of {len(trials)} trials failed: {failed[0].reason}"
+        yield {"what": what, "advice": "look into why; the figures are of the other trials"}
+    broken = [trial for trial in trials if trial.lost and trial.cell.scenario not in DISTURBED]
+    if broken:
+        what = f"{len(broken)} of {len(trials)} trials lost a connection that nobody cut: {broken[0].lost[0][1]}"
+        yield {"what": what, "advice": "see what the server or something in between has against it"}
 
 
-def _differences(grouped: Mapping[Cell, Sequence[Trial]]) -> Iterator[Row]:
+def _differences(grouped: Mapping[Cell, Sequence[Trial]], looks: Mapping[Cell, int]) -> Iterator[Row]:
     for family in families(grouped):
+        by = basis(family)
         for measure, q in COMPARED.items():
-            for pair in stats.differences(compared(family, q)):
+            for pair in stats.differences(compared(family, q), looks=max(looks.get(cell, 1) for cell in family)):
                 numbers = {
                     key: _round(getattr(pair, key))
                     for key in ("ratio", "low", "high", "delta", "delta_low", "delta_high")
@@ -150,6 +189,7 @@ def _differences(grouped: Mapping[Cell, Sequence[Trial]]) -> Iterator[Row]:
                     "a": pair.a,
                     "b": pair.b,
                     "measure": f"latency_ms.{measure}",
+                    "basis": by,
                     "rounds": pair.rounds,
                     **numbers,
                     "verdict": pair.verdict,

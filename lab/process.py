@@ -70,6 +70,9 @@ class ServerProcess:
         self._ended: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._listening = asyncio.create_task(self._listen())
 
+    def runs(self) -> bool:
+        return self.process.returncode is None
+
     @property
     def pid(self) -> int:
         return self.process.pid
@@ -203,6 +206,15 @@ class Worker:
 
     async def readers(self) -> int:
         return self.log.readers
+
+    async def watch(self, prefix: str) -> None:
+        """Begin to count what goes over the wire for the routes under `prefix`: before the reader sets out."""
+        self.server.meter.watch(prefix)
+
+    async def wire(self) -> dict[str, Any]:
+        """What went over it since the last time this was asked, see `lab.wire.Totals`; None, and why, where unknown."""
+        totals = self.server.meter.lap()
+        return {"totals": totals and totals._asdict(), "reason": self.server.meter.reason}
 
     async def _play(self, source: sources.SourceSpec, *, spin: bool) -> None:
         said: dict[str, Any] = {"ended": True}

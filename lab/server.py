@@ -9,16 +9,16 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lab.errors import UserError
 from lab.log import Log
+from lab.wire import Counted, CountedWebSocket, State
 
 SEND_BUFFER = 128 << 10
 """Bytes of a connection's send buffer in the kernel (which doubles it for its bookkeeping)."""
 
 
-class Bounded(HttpToolsProtocol):
+class Bounded(Counted):
     """At most one frame of each reader waits in user space: a slow one is a cursor that falls behind.
 
     A connection that becomes a WebSocket keeps its transport, and so the bound.
@@ -34,6 +34,8 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, log: Log) -> None:
         super().__init__(config)
+        state = State()
+        self.server_state, self.meter = state, state.meter
         self.log = log
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -76,10 +78,11 @@ def _listen(host: str, port: int) -> socket.socket:
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     try:
         one.bind((host, port))
+        one.listen()  # at once: bound is not yet taken, where addresses may be used again
     except (OSError, OverflowError) as error:
         one.close()
         why = getattr(error, "strerror", None) or error
-        raise UserError(f"can't listen on {host} port {port}: {why}. Choose another with --port") from error
+        raise UserError(f"can't listen on {host} port {port}: {why}; choose another with --host or --port") from error
     return one
 
 
@@ -102,7 +105,7 @@ async def serving(
     config = uvicorn.Config(
         app,
         http=Bounded,
-        ws="websockets-sansio",
+        ws=CountedWebSocket,
         ws_max_size=64 << 10,  # what readers send is small
         log_level="warning",
         access_log=False,

@@ -4,9 +4,11 @@ import { connect } from "/lab/transports.js";
 
 // → {arrivals, opened, lost, gaps, alive, last, reached(epoch, id), until(there, seconds), hangUp()}; times in performance.now() ms.
 // on(what, detail): "open", "event" {epoch, id, due, at, data, received}, "gap", "alive", "lost"
-export function follow(name, { cursor = "now", on = () => {}, ...options } = {}) {
+// keep: false leaves arrivals, opened, lost and gaps empty, for pages that stay open for hours.
+export function follow(name, { cursor = "now", on = () => {}, keep = true, ...options } = {}) {
   const trial = { arrivals: [], opened: [], lost: [], gaps: [], alive: 0, last: null };
   const waiting = new Set();
+  const note = (list, what) => { if (keep) list.push(what); };
 
   const tell = (what, detail) => {
     on(what, detail);
@@ -14,15 +16,15 @@ export function follow(name, { cursor = "now", on = () => {}, ...options } = {})
   };
   const sink = {
     cursor,
-    open() { trial.opened.push(performance.now()); tell("open"); },
+    open() { note(trial.opened, performance.now()); tell("open"); },
     alive() { trial.alive += 1; tell("alive"); },
-    lost(why) { trial.lost.push([performance.now(), why]); tell("lost", why); },
+    lost(why) { note(trial.lost, [performance.now(), why]); tell("lost", why); },
     event(line) {
       const received = performance.now();
       const { gap, cursor: next, ...event } = JSON.parse(line);
-      if (gap) { trial.gaps.push({ ...gap, received }); tell("gap", gap); }
+      if (gap) { note(trial.gaps, { ...gap, received }); tell("gap", gap); }
       if (gap || next) return next;
-      trial.arrivals.push([event.epoch, event.id, received]);
+      note(trial.arrivals, [event.epoch, event.id, received]);
       trial.last = event;
       tell("event", { ...event, received });
       return `${event.epoch}-${event.id}`;
