@@ -98,8 +98,12 @@ class Engine(Protocol):
 
 
 @asynccontextmanager
-async def launched(name: str) -> AsyncIterator[Engine]:
+async def launched(name: str, *, fresh: bool = True) -> AsyncIterator[Engine]:
     """The engine of that name, ready to read.
+
+    Args:
+        fresh: each reader gets a new page with a context of its own. Without it pages are used again: quicker,
+            good enough to see how a transport behaves, but not to measure it.
 
     Raises:
         UserError: there is no such browser here, or it does not start.
@@ -118,16 +122,18 @@ async def launched(name: str) -> AsyncIterator[Engine]:
         except BrowserError as error:
             raise UserError(f"{name} ({found.origin}) does not start: {_first_line(error)}") from error
         try:
-            yield await _engine(name, browser)
+            yield _engine(name, browser, fresh=fresh)
         finally:
             with suppress(BrowserError):
                 await browser.close()
 
 
-async def _engine(name: str, browser: Browser) -> Engine:
+def _engine(name: str, browser: Browser, *, fresh: bool) -> Engine:
     if name == "chromium":
-        return Chromium(browser, _effective_flags())
-    return Pinged(name, browser, [f"{pref}={value}" for pref, value in FIREFOX_PREFS.items() if name == "firefox"])
+        return Chromium(name, browser, _effective_flags(), fresh=fresh)
+    return Pinged(
+        name, browser, [f"{pref}={value}" for pref, value in FIREFOX_PREFS.items() if name == "firefox"], fresh=fresh
+    )
 
 
 def _effective_flags() -> list[str]:
@@ -145,9 +151,10 @@ class _Browser:
 
     clock = Clock("not set yet", 0, 0)
 
-    def __init__(self, name: str, browser: Browser, flags: Sequence[str]) -> None:
-        self.name, self.browser, self.flags = name, browser, flags
+    def __init__(self, name: str, browser: Browser, flags: Sequence[str], *, fresh: bool) -> None:
+        self.name, self.browser, self.flags, self.fresh = name, browser, flags, fresh
         self.version = browser.version
+        self.used: list[Page] = []
 
     def works(self) -> bool:
         return self.browser.is_connected()
@@ -155,13 +162,23 @@ class _Browser:
     @asynccontextmanager
     async def page(self, url: str) -> AsyncIterator[Page]:
         """A page with a context, and so a cache and connections, of its own."""
-        page = await self.browser.new_page(**(AS_LAUNCHED if self.name == "firefox" else {}))
+        page = self.used.pop() if self.used else await self._new_page()
         try:
             await page.goto(url)
             yield page
         finally:
             with suppress(BrowserError):
-                await page.close()
+                await self._put_away(page)
+
+    async def _new_page(self) -> Page:
+        return await self.browser.new_page(**(AS_LAUNCHED if self.name == "firefox" else {}))
+
+    async def _put_away(self, page: Page) -> None:
+        if self.fresh:
+            await page.close()
+        else:
+            await page.goto("about:blank")
+            self.used.append(page)
 
     @asynccontextmanager
     async def reading(
@@ -179,9 +196,6 @@ class _Browser:
 
 class Chromium(_Browser):
     """Its NavigationStart, in seconds, is on CLOCK_MONOTONIC: every page brings its own exact offset."""
-
-    def __init__(self, browser: Browser, flags: Sequence[str]) -> None:
-        super().__init__("chromium", browser, flags)
 
     async def try_clock(self, origin: str) -> None:
         """Checked by pings: the two ways must agree within what the pings can tell."""

@@ -102,7 +102,7 @@ class Engines:
         if name not in self.running:
             if name != "native" and isinstance(reason := known_engines.found().get(name), str):
                 pytest.skip(f"unavailable: {reason}")
-            self.running[name] = await self.stack.enter_async_context(launched(name))
+            self.running[name] = await self.stack.enter_async_context(launched(name, fresh=False))
         return self.running[name]
 
 
