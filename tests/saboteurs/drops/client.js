@@ -1,0 +1,1 @@
+export { connect } from "/transports/fetch_streaming/client.js";
