@@ -56,11 +56,11 @@ class Relay:
         self.pairs -= {(end, end.other), (end.other, end)}
 
     def towards_browser(self, end: "_End", data: bytes, arrived: int) -> None:
-        self.held.append(clock.now() - arrived)
         if self.piece:
             end.slice(data, self.piece)
         else:
             end.write(data)
+        self.held.append(clock.now() - arrived)
 
 
 class _End(asyncio.Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Engines
-from honesty import ground_with, trial_of
+from trials import ground_with, trial_of
 
 from benchmarks import summary
 from benchmarks.ground import Ground

@@ -1,0 +1,60 @@
+"""A relay that holds everything back by a known time: latency moves by just that."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import numpy as np
+import pytest
+from conftest import SUBJECTS, Engines, Lab, Labs
+
+from benchmarks.browser import Reader
+from lab import sources
+from lab.link import Relay, relaying
+
+STREAMS = [
+    ("sse", "chromium"),
+    ("fetch_streaming", "chromium"),
+    ("websocket", "chromium"),
+    ("sse", "native"),
+    ("fetch_streaming", "native"),
+    ("xhr_streaming", "native"),
+    ("websocket", "native"),
+]
+HOLD = (0.0, 0.005, 0.05)  # seconds
+
+
+@pytest.mark.parametrize(("name", "reads"), STREAMS)
+async def test_streams_move_by_what_the_relay_held(name: str, reads: str, labs: Labs, engines: Engines) -> None:
+    """Three readers of the same events at the same time, through relays that hold for 0, 5 and 50 ms."""
+    lab, engine = await labs.for_(SUBJECTS[name]), await engines.get(reads)
+    async with AsyncExitStack() as stack:
+        relays, readers = [], list[Reader]()
+        for hold in HOLD:
+            relay = await stack.enter_async_context(relaying(Relay(lab.port, delay=hold)))
+            reading = engine.reading(SUBJECTS[name], lab.origin, {"origin": relay.origin}, "now")
+            readers.append(await stack.enter_async_context(reading))
+            assert await readers[-1].opened(10)
+            relays.append(relay)
+        await asyncio.sleep(max(HOLD))  # the openings are through
+        for relay in relays:
+            relay.held.clear()
+        due = await played(lab, "steady:rate=30,size=100,count=60")
+        delays = [await delays_of(reader, lab, due) for reader in readers]
+    held = [np.array(relay.held[: len(due)]) / 1e6 for relay in relays]
+    for n in (1, 2):
+        moved = np.median(delays[n]) - np.median(delays[0])
+        assert moved == pytest.approx(np.median(held[n]) - np.median(held[0]), abs=0.05), HOLD[n]
+        assert moved >= HOLD[n] * 1000 - 0.05
+
+
+async def played(lab: Lab, source: str) -> dict[int, int]:
+    """Play it; when each event was due."""
+    due = {}
+    async for at, data in sources.parse(source).events():
+        due[(await lab.log.append(data, at)).id] = at
+    return due
+
+
+async def delays_of(reader: Reader, lab: Lab, due: dict[int, int]) -> np.ndarray:
+    assert await reader.reached(lab.log.epoch, lab.log.last, 5)
+    return np.array([(received - due[id_]) / 1e6 for _, id_, received in (await reader.seen()).events])
