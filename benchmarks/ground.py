@@ -5,12 +5,16 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from random import Random
+from typing import Any
 
-from benchmarks.browser import BrowserError, Engine, Reader, launched
+from benchmarks import bulk, crowd
+from benchmarks.browser import BrowserError, Engine, Reader, Seen, launched
 from benchmarks.runs import Cell, Trial
 from benchmarks.scenarios import Scenario, Stage, scenario
-from lab.process import ServerProcess, read_ledger, server_process
+from lab.errors import UserError
+from lab.process import Entry, ServerProcess, read_ledger, server_process
 from lab.transport import Subject
+from lab.wire import Totals
 
 OPENING = 10.0
 """Seconds that a reader may take to open."""
@@ -23,7 +27,7 @@ class Failed(Exception):
     """A trial that yields no numbers; says why."""
 
 
-BREAKDOWNS = (Failed, BrowserError, ConnectionError)
+BREAKDOWNS = (Failed, BrowserError, ConnectionError, UserError)
 """What a trial may fail by without hurting the others: its reader, its browser, its server."""
 
 
@@ -34,6 +38,7 @@ class Ground:
         self.stack, self.subjects = stack, subjects
         self.engines: dict[str, Engine] = {}
         self.servers: dict[str, ServerProcess] = {}
+        self.crowd: crowd.Crowd | None = None
 
     async def engine(self, name: str) -> Engine:
         """Raises:
@@ -61,6 +66,8 @@ class Ground:
         """One trial per engine and server that counts for nothing: the first is slower than all others."""
         first: dict[tuple[str, ServerProcess], Cell] = {}
         for cell in cells:
+            if scenario(cell.scenario).costs:
+                continue
             first.setdefault((cell.engine, await self.server(cell)), cell)
         for cell in first.values():
             await self.trial(cell, 0, Random(0))
@@ -69,7 +76,10 @@ class Ground:
         """Measure the cell once; a trial that fails says why, and hurts no other."""
         what = scenario(cell.scenario)
         try:
+            if what.costs:
+                return Trial(cell, number, "measured", cost=await self._cost(cell))
             server, engine = await self.server(cell), await self.engine(cell.engine)
+            await server.ask("watch", prefix=f"/transports/{cell.subject}/")
             async with engine.reading(self.subjects[cell.subject], server.origins[0], {}, "now") as reader:
                 return await self._watch(cell, number, what, Stage(server, rng, what.seconds), reader)
         except BREAKDOWNS as error:
@@ -80,12 +90,14 @@ class Ground:
             why = "; ".join(why for _, why in (await reader.seen()).lost[:3])
             raise Failed(f"did not open within {OPENING:g} s{': ' if why else ''}{why}")
         _, start = read_ledger(stage.server.ledger)
+        await stage.server.ask("wire")  # what has been until now was for opening
         began = time.monotonic_ns()
         await what.happen(stage, what.source)
         sent, _ = read_ledger(stage.server.ledger, start)
         if sent:
             await reader.reached(sent[-1].epoch, sent[-1].id, what.patience)
             await asyncio.sleep(AFTERMATH)
+        wire = await stage.server.ask("wire")
         seen = await reader.seen()
         return Trial(
             cell,
@@ -100,4 +112,45 @@ class Ground:
             bound_ms=seen.bound_ms,
             sent=[(entry.epoch, entry.id, entry.due, entry.at) for entry in sent],
             arrived=seen.events,
+            wire=_split(wire, sent, seen),
         )
+
+    async def _cost(self, cell: Cell) -> dict[str, float | str | None]:
+        """What the transport costs the server, or the page."""
+        subject = self.subjects[cell.subject]
+        if cell.scenario == "crowd":
+            return await self._crowd_cost(subject)
+        engine, server = await self.engine(cell.engine), await self.server(cell)
+        growth = await bulk.measure(server, subject, engine)
+        if growth.delivered < growth.sent:
+            raise Failed(f"only {growth.delivered} of {growth.sent} events of the bulk arrived")
+        return {"renderer_kib": growth.peak_kib, "renderer_kept_kib": growth.kept_kib, "memory": growth.memory}
+
+    async def _crowd_cost(self, subject: Subject) -> dict[str, float | str | None]:
+        """By a server of its own: one that had readers before would use the memory again that they left."""
+        if self.crowd is None or not self.crowd.runs():
+            self.crowd = await self.stack.enter_async_context(crowd.crowding())
+        async with server_process([subject.name], options=subject.options.server) as server:
+            cost = await crowd.measure(server, subject, self.crowd)
+        if cost.deliveries != cost.expected:
+            raise Failed(f"{cost.deliveries} deliveries to the crowd instead of {cost.expected}")
+        return {
+            "server_cpu_us_per_delivery": cost.cpu_us_per_delivery,
+            "server_kib_per_reader": cost.reader_kib,
+            "memory": cost.memory,
+        }
+
+
+def _split(wire: dict[str, Any], sent: list[Entry], seen: Seen) -> dict[str, Any]:
+    """The bytes of each direction by what they were for."""
+    if wire["totals"] is None:
+        return {"reason": wire["reason"]}
+    totals = Totals(**wire["totals"])
+    sizes = {(entry.epoch, entry.id): entry.size for entry in sent}
+    payload = sum(sizes.get((epoch, id_), 0) for epoch, id_, _ in seen.events)
+    return {
+        **totals.split(payload),
+        "packets": {"down": totals.segments_down, "up": totals.segments_up},
+        "connections": totals.connections,
+        "requests": totals.requests,
+    }

@@ -68,6 +68,8 @@ class Trial:
     bound_ms: float = 0.0  # of the clock
     sent: list[tuple[int, int, int, int]] = field(default_factory=list)  # epoch, id, due, at
     arrived: list[tuple[int, int, int]] = field(default_factory=list)
+    wire: dict[str, Any] = field(default_factory=dict)  # bytes and segments while the source played; or a reason
+    cost: dict[str, Any] = field(default_factory=dict)  # of the scenarios that measure cost, and nothing else
 
     @property
     def samples(self) -> list[Sample]:

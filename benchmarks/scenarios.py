@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
+from benchmarks import bulk, crowd
 from lab.errors import UserError
 from lab.process import ServerProcess
 
@@ -34,6 +35,7 @@ class Scenario:
         source: what is played, without seed and duration. seconds: how long.
         happen: plays it, and does what else belongs to it.
         patience: seconds after the last event in which every transport should have delivered it.
+        costs: whether it measures what a transport costs, and no latency; `ground` knows how.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Scenario:
     seconds: float
     happen: Callable[[Stage, str], Awaitable[None]]
     patience: float = 3.0
+    costs: bool = False
 
 
 async def undisturbed(stage: Stage, source: str) -> None:
@@ -67,6 +70,10 @@ SCENARIOS: Mapping[str, Scenario] = {
                  "steady:rate=20,size=16384", 1.0, undisturbed),
         Scenario("reconnect", "60 events/s of 100 B; every connection is cut once",
                  "steady:rate=60,size=100", 1.5, cut_once, patience=10.0),
+        Scenario("crowd", "200 native readers: what each delivery and each reader cost the server",
+                 crowd.SOURCE, crowd.SECONDS, undisturbed, costs=True),
+        Scenario("bulk", "20 MB through one page: what that does to the memory of the page's process",
+                 bulk.SOURCE, 1.0, undisturbed, costs=True),
     )
 }  # fmt: skip
 

@@ -102,6 +102,8 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
     }
     if not measured:
         return row
+    if any(trial.cost for trial in measured):
+        return row | _costs(measured) | {"doubts": list(_doubts(trials, np.array([])))}
     held = [delays(trial) for trial in measured]
     late = lateness(measured)
     return row | {
@@ -111,6 +113,7 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
         "lateness_ms": {"p50": _round(stats.percentile(late, 50)), "p99": _round(stats.percentile(late, 99)),
                         "min": _round(float(late.min()))} if late.size else None,
         "age_ms": _age(measured),
+        "wire_bytes_per_event": _wire(measured),
         "open_ms": _times((trial.opened[0] - trial.navigated) / MS for trial in measured if trial.opened),
         "first_event_ms": _times((trial.arrived[0][2] - trial.navigated) / MS for trial in measured if trial.arrived),
         "connections_lost": sum(len(trial.lost) for trial in measured),
@@ -141,6 +144,43 @@ def _events(trials: Iterable[Trial]) -> Row:
             for name in ("lost", "duplicated", "reordered", "unexpected"):
                 row[name] += [f"{epoch}-{id_}" for id_ in getattr(sets, name)]
     return row
+
+
+def _costs(trials: Sequence[Trial]) -> Row:
+    """The means of what the scenarios crowd and bulk measured."""
+    names = dict.fromkeys(name for trial in trials for name in trial.cost)
+    costs = {name: [trial.cost[name] for trial in trials if trial.cost.get(name) is not None] for name in names}
+    return {name: _times(values) if name != "memory" else values[0] for name, values in costs.items() if values}
+
+
+def _wire(trials: Sequence[Trial]) -> Row | None:
+    """Bytes, segments, connections and requests for each event that arrived."""
+    counted = [trial for trial in trials if "down" in trial.wire]
+    events = sum(len(trial.arrived) for trial in counted)
+    if not events:
+        return None
+
+    def per_event(*path: str) -> float:
+        return float(f"{sum(_at(trial.wire, path) for trial in counted) / events:.6g}")
+
+    parts = ("payload", "framing", "http", "tcp_ip")
+    ways = {
+        way: {part: per_event(way, part) for part in parts}
+        | {"total": float(f"{sum(_at(trial.wire, (way, part)) for trial in counted for part in parts) / events:.6g}")}
+        for way in ("down", "up")
+    }
+    return {
+        **ways,
+        "packets": {way: per_event("packets", way) for way in ("down", "up")},
+        "connections": per_event("connections"),
+        "requests": per_event("requests"),
+    }
+
+
+def _at(tree: Mapping[str, Any], path: Sequence[str]) -> float:
+    for step in path:
+        tree = tree[step]
+    return float(tree)  # type: ignore[arg-type]  # a leaf
 
 
 def _age(trials: Iterable[Trial]) -> Row | None:

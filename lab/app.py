@@ -4,6 +4,7 @@ import json
 import secrets
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ class Pages(StaticFiles):
         }
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        if Path(path).suffix not in self.shown:
+        hidden = any(part.startswith(".") for part in Path(path).parts)
+        if hidden or Path(path).suffix not in self.shown:
             return PlainTextResponse("Not Found", 404)
         response = await super().get_response(path, scope)
         response.headers.update(self.headers)
@@ -130,12 +132,9 @@ def _add_clock(app: FastAPI) -> None:
     @app.websocket("/lab/clock")
     async def tell(websocket: WebSocket) -> None:
         await websocket.accept()
-        try:
-            while True:
-                await websocket.receive_text()
+        with suppress(WebSocketDisconnect, RuntimeError):  # the latter is uvicorn's for a page that has just left
+            while (await websocket.receive())["type"] == "websocket.receive":
                 await websocket.send_text(str(clock.now()))
-        except WebSocketDisconnect:
-            return
 
 
 def _add_publish(app: FastAPI, log: Log, token: str) -> None:

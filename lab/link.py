@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal, cast
@@ -50,10 +51,11 @@ class Relay:
             await loop.create_connection(lambda: server, "127.0.0.1", self.port)
         except OSError:
             browser.hang_up(reset=True)
-            self.pairs.discard((browser, server))
+        if (browser, server) not in self.pairs:  # it has left meanwhile
+            server.hang_up()
 
-    def gone(self, end: "_End") -> None:
-        self.pairs -= {(end, end.other), (end.other, end)}
+    def gone(self, browser: "_End") -> None:
+        self.pairs.discard((browser, browser.other))
 
     def towards_browser(self, end: "_End", data: bytes, arrived: int) -> None:
         if self.piece:
@@ -73,7 +75,9 @@ class _End(asyncio.Protocol):
         self.relay = relay
         self.transport: asyncio.Transport | None = None
         self.early = bytearray()  # came before the other side was there
+        self.holding: deque[tuple[float, int, bytes]] = deque()  # until when (loop's time), since when, what
         self.sliced = bytearray()  # waits for its turn
+        self.ending = False  # when nothing waits any more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -84,11 +88,28 @@ class _End(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.reaching is not None:
             self.other.write(data)
-        elif self.relay.delay:
-            loop, arrived = asyncio.get_running_loop(), clock.now()
-            loop.call_later(self.relay.delay, self.relay.towards_browser, self.other, data, arrived)
         else:
-            self.relay.towards_browser(self.other, data, clock.now())
+            self.hold(data)
+
+    def hold(self, data: bytes) -> None:
+        """Pass it on after the delay, but never before what came earlier; nothing = the end."""
+        until = asyncio.get_running_loop().time() + self.relay.delay
+        self.holding.append((until, clock.now(), data))
+        if len(self.holding) == 1:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self.holding:
+            until, arrived, data = self.holding[0]
+            if until > loop.time():
+                loop.call_at(until, self._pass_on)
+                return
+            if data:
+                self.relay.towards_browser(self.other, data, arrived)
+            else:
+                self.other.finish()
+            self.holding.popleft()
 
     def write(self, data: bytes) -> None:
         if self.transport is None:
@@ -108,6 +129,14 @@ class _End(asyncio.Protocol):
         del self.sliced[:size]
         if self.sliced:
             asyncio.get_running_loop().call_later(0.001, self._write_piece, size)
+        elif self.ending:
+            self.hang_up()
+
+    def finish(self) -> None:
+        """Hang up when all that waits has been written."""
+        self.ending = True
+        if not self.sliced:
+            self.hang_up()
 
     def pause_writing(self) -> None:
         if self.other.transport:
@@ -118,9 +147,11 @@ class _End(asyncio.Protocol):
             self.other.transport.resume_reading()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self.relay.gone(self)
-        delay = self.relay.delay if self.reaching is None else 0
-        asyncio.get_running_loop().call_later(delay, self.other.hang_up)
+        if self.reaching is not None:
+            self.relay.gone(self)
+            self.other.hang_up()
+        else:
+            self.hold(b"")
 
     def hang_up(self, *, reset: bool = False) -> None:
         if self.transport is None or self.transport.is_closing():
@@ -143,5 +174,5 @@ async def relaying(relay: Relay) -> AsyncIterator[Relay]:
         yield relay
     finally:
         server.close()
-        relay.cut("fin")
+        relay.cut()
         await server.wait_closed()

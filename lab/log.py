@@ -10,8 +10,8 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -41,6 +41,11 @@ class Event:
     @cached_property
     def cursor(self) -> Cursor:
         return f"{self.epoch}-{self.id}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of its line, in UTF-8."""
+        return len(self.line) if self.line.isascii() else len(self.line.encode())
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ Item = Event | Gap | Here
 class Ledger(Protocol):
     """Where appends are noted so that they outlive the process."""
 
-    def note(self, epoch: int, id_: int, due: int, at: int) -> None: ...
+    def note(self, epoch: int, id_: int, due: int, at: int, size: int) -> None: ...
 
 
 class Log:
@@ -126,11 +131,12 @@ class Log:
         if self.closed:
             raise RuntimeError("append to a closed log")
         at = time.monotonic_ns()
-        event = Event(self.epoch, self.last + 1, _encode(self.epoch, self.last + 1, due or at, at, data))
+        due = at if due is None else due
+        event = Event(self.epoch, self.last + 1, _encode(self.epoch, self.last + 1, due, at, data))
         if self._ledger:
-            self._ledger.note(event.epoch, event.id, due or at, at)
+            self._ledger.note(event.epoch, event.id, due, at, len(event.line.encode()))
         self._events.append(event)
-        self._bytes += len(event.line)
+        self._bytes += event.size
         self._forget()
         self._wake()
         return event
@@ -165,29 +171,26 @@ class Log:
 
     async def wait(self, cursor: Cursor, seconds: float) -> list[Item]:
         """As `since`, but waits for the first; empty when time has run out or the log was closed."""
-        self.readers += 1
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None if seconds == math.inf else seconds):
-                    return await self._next(cursor)
-            return []
-        finally:
-            self.readers -= 1
+        with self._reading():
+            return await self._wait(cursor, seconds)
 
     async def follow(self, cursor: Cursor, heartbeat: float = 0) -> AsyncIterator[Item | None]:
         """What comes after `cursor`, until the log is closed.
 
         None after each `heartbeat` seconds of silence; 0 = never.
         """
-        while True:
-            news = await self.wait(cursor, heartbeat or math.inf)
-            if not news and self.closed:
-                return
-            for item in news:
-                yield item
-                cursor = item.cursor
-            if not news:
-                yield None
+        with self._reading():
+            while True:
+                news = await self._wait(cursor, heartbeat or math.inf)
+                if not news and self.closed:
+                    return
+                for item in news:
+                    yield item
+                    cursor = item.cursor
+                if not news:
+                    yield None
+                if len(news) >= BATCH:
+                    await asyncio.sleep(0)  # whoever catches up lets others have their turn
 
     def restart(self) -> None:
         """Forget everything and begin a new epoch, as a server does that was restarted."""
@@ -200,6 +203,20 @@ class Log:
         """End every reader once it has read what is here. Appending is over."""
         self.closed = True
         self._wake()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        self.readers += 1
+        try:
+            yield
+        finally:
+            self.readers -= 1
+
+    async def _wait(self, cursor: Cursor, seconds: float) -> list[Item]:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if seconds == math.inf else seconds):
+                return await self._next(cursor)
+        return self.since(cursor, BATCH)  # something may have come in the very moment that time ran out
 
     async def _next(self, cursor: Cursor) -> list[Item]:
         while not (news := self.since(cursor, BATCH)) and not self.closed:
@@ -215,7 +232,7 @@ class Log:
         while len(self._events) - forgotten > 1 and (
             len(self._events) - forgotten > self._count or self._bytes > self._size
         ):
-            self._bytes -= len(self._events[forgotten].line)
+            self._bytes -= self._events[forgotten].size
             forgotten += 1
         del self._events[:forgotten]
         self._oldest += forgotten

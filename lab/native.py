@@ -4,8 +4,8 @@ import asyncio
 import codecs
 import json
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,19 +56,19 @@ async def follow(  # noqa: PLR0913  (what differs between readers, named)
         while True:
             opened = len(arrivals.opened)
             try:
-                items = _watched(client.events(base, cursor, options), options["watchdog"])
-                async for text in items:
-                    received = clock.now()
-                    if len(arrivals.opened) == opened:
-                        arrivals.opened.append(received)
-                    cursor = _note(text, received, arrivals) or cursor
-                    on(text)
+                async with aclosing(_watched(client.events(base, cursor, options), options["watchdog"])) as items:
+                    async for text in items:
+                        received = clock.now()
+                        if len(arrivals.opened) == opened:
+                            arrivals.opened.append(received)
+                        cursor = _note(text, received, arrivals) or cursor
+                        on(text)
                 options["greeted"] = True
             except (OSError, TimeoutError) as error:
                 arrivals.lost.append((clock.now(), str(error) or f"silent for {options['watchdog']} s"))
                 options["greeted"] = False
                 failures = 1 if len(arrivals.opened) > opened else failures + 1
-                await asyncio.sleep(random.uniform(0, min(5.0, 0.1 * 2**failures)))  # full jitter, as retry.js
+                await asyncio.sleep(random.uniform(0, min(5.0, 0.1 * 2 ** min(failures, 10))))  # as retry.js
 
 
 def _note(text: str, received: int, arrivals: Arrivals) -> Cursor:
@@ -86,7 +86,7 @@ def _note(text: str, received: int, arrivals: Arrivals) -> Cursor:
     return cursor
 
 
-async def _watched(items: AsyncIterator[str], seconds: float) -> AsyncIterator[str]:
+async def _watched(items: AsyncIterator[str], seconds: float) -> AsyncGenerator[str, None]:
     """The same items; TimeoutError when none comes for that long. 0 = never."""
     try:
         while True:

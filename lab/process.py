@@ -32,6 +32,7 @@ class Entry:
     id: int
     due: int
     at: int
+    size: int  # bytes of the event's line
 
 
 class LedgerFile:
@@ -40,8 +41,8 @@ class LedgerFile:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def note(self, epoch: int, id_: int, due: int, at: int) -> None:
-        os.write(self._file, b"%d %d %d %d\n" % (epoch, id_, due, at))
+    def note(self, epoch: int, id_: int, due: int, at: int, size: int) -> None:
+        os.write(self._file, b"%d %d %d %d %d\n" % (epoch, id_, due, at, size))
 
     def close(self) -> None:
         os.close(self._file)
@@ -56,16 +57,13 @@ def read_ledger(path: Path, start: int = 0) -> tuple[list[Entry], int]:
     return [Entry(*map(int, row.split())) for row in whole.splitlines()], start + len(whole)
 
 
-class ServerProcess:
-    """The parent's end: asks, and waits for the answer.
+class Child:
+    """The parent's end of a process that is told what to do: asks, and waits for the answer."""
 
-    Attributes:
-        origins: where it listens; each is an origin of its own for browsers.
-    """
+    name = "the process"
 
-    def __init__(self, process: asyncio.subprocess.Process, ledger: Path) -> None:
-        self.process, self.ledger = process, ledger
-        self.origins: list[str] = []
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._ended: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._listening = asyncio.create_task(self._listen())
@@ -84,34 +82,16 @@ class ServerProcess:
         """
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"do": do, **what}).encode() + b"\n")
-        answer = await self._answers.get()
-        if "error" in answer:
-            raise UserError(answer["error"])
-        if "gone" in answer:
-            raise ConnectionError(f"the server under test has gone with exit code {answer['gone']}")
-        return answer["ok"]
-
-    async def play(self, source: str, *, spin: bool = True) -> None:
-        """Start a source and wait until it has ended."""
-        await self.ask("play", source=source, spin=spin)
-        await self.ended()
+        return self._checked(await self._answers.get())["ok"]
 
     async def ended(self) -> None:
-        """Wait until the source that was started has ended."""
-        answer = await self._ended.get()
-        if "gone" in answer:
-            raise ConnectionError(f"the server under test has gone with exit code {answer['gone']}")
-        if "error" in answer:
-            raise UserError(answer["error"])
+        """Wait until what was started has ended.
 
-    async def _listen(self) -> None:
-        assert self.process.stdout
-        while text := await self.process.stdout.readline():
-            said = json.loads(text)
-            (self._ended if "ended" in said else self._answers).put_nowait(said)
-        gone = {"gone": await self.process.wait()}
-        self._answers.put_nowait(gone)
-        self._ended.put_nowait(gone)
+        Raises:
+            UserError: it could not go on; the process says why.
+            ConnectionError: the process is gone.
+        """
+        self._checked(await self._ended.get())
 
     async def stop(self) -> None:
         """Ask it to end, and see that it does."""
@@ -123,6 +103,53 @@ class ServerProcess:
         except TimeoutError:
             self.process.kill()
         await self._listening
+
+    def _checked(self, said: dict[str, Any]) -> dict[str, Any]:
+        if "error" in said:
+            raise UserError(said["error"])
+        if "gone" in said:
+            raise ConnectionError(f"{self.name} has gone with exit code {said['gone']}")
+        return said
+
+    async def _listen(self) -> None:
+        assert self.process.stdout
+        while text := await self.process.stdout.readline():
+            said = json.loads(text)
+            (self._ended if "ended" in said else self._answers).put_nowait(said)
+        gone = {"gone": await self.process.wait()}
+        self._answers.put_nowait(gone)
+        self._ended.put_nowait(gone)
+
+
+async def start(module: str, *arguments: str) -> asyncio.subprocess.Process:
+    """A Python module as a process that is told what to do, see `obey`."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the bench, which ends its processes when it has finished
+        limit=1 << 20,
+    )
+
+
+class ServerProcess(Child):
+    """The server under test.
+
+    Attributes:
+        origins: where it listens; each is an origin of its own for browsers.
+    """
+
+    name = "the server under test"
+
+    def __init__(self, process: asyncio.subprocess.Process, ledger: Path) -> None:
+        super().__init__(process)
+        self.ledger = ledger
+        self.origins: list[str] = []
+
+    async def play(self, source: str, *, spin: bool = True) -> None:
+        """Start a source and wait until it has ended."""
+        await self.ask("play", source=source, spin=spin)
+        await self.ended()
 
 
 @asynccontextmanager
@@ -148,17 +175,7 @@ async def server_process(
             "options": dict(options or {}),
             "ledger": str(ledger),
         }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "lab.process",
-            json.dumps(orders),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the bench, which ends the server when it has finished
-            limit=1 << 20,
-        )
-        server = ServerProcess(process, ledger)
+        server = ServerProcess(await start("lab.process", json.dumps(orders)), ledger)
         try:
             server.origins = await server.ask("origins")
             yield server
@@ -217,13 +234,15 @@ class Worker:
         return {"totals": totals and totals._asdict(), "reason": self.server.meter.reason}
 
     async def _play(self, source: sources.SourceSpec, *, spin: bool) -> None:
-        said: dict[str, Any] = {"ended": True}
+        said: dict[str, Any] = {"ended": True, "error": "the source broke down; the server's messages say why"}
         try:
             async for due, data in source.events(spin=spin):
                 await self.log.append(data, due)
+            del said["error"]
         except UserError as error:
             said["error"] = str(error)
-        say(said)
+        finally:  # whoever waits for the end is told in any case
+            say(said)
 
 
 def say(what: dict[str, Any]) -> None:
@@ -231,8 +250,8 @@ def say(what: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-async def obey(worker: Worker) -> None:
-    """Do what standard input asks, until it ends."""
+async def obey(worker: object) -> None:
+    """Do what standard input asks, until it ends: each request is a method of the worker."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=8 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

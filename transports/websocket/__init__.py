@@ -27,16 +27,17 @@ def routes(log: Log, options: Options) -> APIRouter:
         log.check(cursor)
         await websocket.accept()
         sending = asyncio.create_task(send(websocket, log, cursor, options))
-        with suppress(WebSocketDisconnect):
-            while True:
-                await websocket.receive_text()  # nothing is expected; ends when the reader hangs up
-        sending.cancel()
+        try:
+            while (await websocket.receive())["type"] != "websocket.disconnect":
+                pass  # nothing is expected
+        finally:
+            sending.cancel()
 
     return router
 
 
 async def send(websocket: WebSocket, log: Log, cursor: Cursor, options: Options) -> None:
-    with suppress(WebSocketDisconnect):
+    with suppress(WebSocketDisconnect, RuntimeError):  # the latter is uvicorn's for a reader that has just left
         async for item in log.follow(cursor, options["heartbeat"]):
             await websocket.send_text(item.line if item else "")  # a ping would never reach the page's script
         await websocket.close(GOING_AWAY, "the log has ended")

@@ -14,5 +14,6 @@ async def events(base: str, cursor: Cursor, _options: Options) -> AsyncIterator[
             async for message in socket:
                 assert isinstance(message, str)
                 yield message
+            raise Lost(f"closed with {socket.close_code} {socket.close_reason}".strip())
     except WebSocketException as error:
         raise Lost(str(error)) from error

@@ -1,0 +1,92 @@
+"""What this machine offers to a measurement, tried out."""
+
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from platform import python_version
+from typing import Literal
+
+import numpy as np
+
+from benchmarks import engines
+from benchmarks.browser import Native, launched
+from benchmarks.measure import machine
+from benchmarks.summary import SOURCE_LATE_MS
+from lab.errors import UserError
+from lab.process import ServerProcess, loop_factory, read_ledger, server_process
+from lab.transport import Found, discover
+
+TRIED = "steady:rate=200,size=100,seconds=1"
+"""The source whose punctuality is measured."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was looked for; `says` is what it is like, or why it is not there or in doubt."""
+
+    what: str
+    says: str
+    state: Literal["ok", "in doubt", "not there"] = "ok"
+
+
+async def findings() -> AsyncIterator[Finding]:
+    """One after the other, as they are found; nothing else runs while the source is timed."""
+    yield Finding("pushlab", f"{version('pushlab')}, Python {python_version()} at {sys.executable}")
+    yield _machine()
+    yield _loop()
+    async with server_process([]) as server:
+        yield await _source(server)
+        for name, found in engines.found().items():
+            yield (
+                Finding(name, found, "not there")
+                if isinstance(found, str)
+                else await _engine(name, f"{found.version}, {found.origin}", server.origins[0])
+            )
+        yield await _engine("native", Native.version, server.origins[0])
+    for one in discover().values():
+        yield _transport(one)
+
+
+def _machine() -> Finding:
+    here = machine()
+    what = f"{here['system']}, {here['processor']}, {here['cores']} cores, {here['memory_gib']} GiB"
+    load = f"load {here['load'][0]}"
+    if here["load"][0] < here["cores"]:
+        return Finding("machine", f"{what}, {load}")
+    return Finding("machine", f"{what} are too busy ({load}): close what else runs, or numbers won't hold", "in doubt")
+
+
+def _loop() -> Finding:
+    if loop_factory() is None:
+        return Finding("uvloop", "it is not installed or not made for this system; asyncio's own serves", "not there")
+    return Finding("uvloop", version("uvloop"))
+
+
+async def _source(server: ServerProcess) -> Finding:
+    await server.play(TRIED)
+    entries, _ = read_ledger(server.ledger)
+    p50, p99 = np.percentile([(entry.at - entry.due) / 1e6 for entry in entries], [50, 99])
+    says = f"events are late by {p50:.3f} ms at p50, {p99:.3f} ms at p99 of {len(entries)}"
+    if p99 <= SOURCE_LATE_MS[99]:
+        return Finding("source", says)
+    return Finding("source", f"{says}, which is more than {SOURCE_LATE_MS[99]} ms: the machine is busy", "in doubt")
+
+
+async def _engine(name: str, says: str, origin: str) -> Finding:
+    try:
+        async with launched(name) as engine:
+            await engine.try_clock(origin)
+    except UserError as error:
+        return Finding(name, str(error), "not there")
+    clock = engine.clock
+    return Finding(
+        name, f"{says}; clock to ±{clock.bound_ms:.3g} ms, in steps of {clock.step_ms:.2g} ms: {clock.method}"
+    )
+
+
+def _transport(found: Found) -> Finding:
+    """What is optional shows by the transports that need it."""
+    if found.module is None:
+        return Finding(found.name, found.reason, "not there")
+    return Finding(found.name, found.about.title)

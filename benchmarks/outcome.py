@@ -1,0 +1,112 @@
+"""What is made of a run, at any time again: its summary, its reports, and a table for the terminal."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from rich.table import Table
+
+from benchmarks.report import charts, markdown, web
+from benchmarks.runs import Run, Trial, read_trials, write_whole
+from benchmarks.summary import as_csv, summarize
+
+Row = Mapping[str, Any]
+
+FEW = 3
+"""So many cells are named, more are counted."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run as it was read back; `complaints` are sentences about files that could not be read."""
+
+    folder: Path
+    run: Run
+    trials: Sequence[Trial]
+    summary: Mapping[str, Any]
+    complaints: Sequence[str]
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Raises:
+        UserError: the folder holds no run that this pushlab can read.
+        """
+        run = Run.load(folder)
+        trials, complaints = read_trials(folder)
+        return cls(folder, run, trials, summarize(run, trials), complaints)
+
+    @property
+    def failed(self) -> bool:
+        return any(row["state"] == "failed" for row in self.summary["cells"])
+
+    def write(self) -> Path:
+        """Write summary and reports, each whole or not at all; returns the web page, which comes last."""
+        made = self.run, self.trials, self.summary, self.complaints
+        summary = json.dumps(self.summary, indent=1, ensure_ascii=False) + "\n"
+        write_whole(self.folder / "summary.json", summary)
+        write_whole(self.folder / "summary.csv", as_csv(self.summary))
+        write_whole(self.folder / "report.md", markdown.text(*made))
+        write_whole(self.folder / "report.html", web.page(*made))
+        return self.folder / "report.html"
+
+    def write_charts(self, folder: Path) -> None:
+        """Each chart as SVG and PNG."""
+        folder.mkdir(parents=True, exist_ok=True)
+        charts.write(charts.charts(self.run, self.trials, self.summary), folder)
+
+    def table(self) -> Table:
+        """The cells that were measured, those that compare side by side, the quickest first."""
+        table = Table(title="latency in ms, from when an event was due", title_justify="left", box=None, pad_edge=False)
+        for heading in ("transport", "engine", "scenario"):
+            table.add_column(heading, overflow="fold")
+        for heading in ("p50", "95 % interval", "p90", "lost"):
+            table.add_column(heading, justify="right", overflow="fold")
+        table.add_column("state", overflow="fold")
+        for row in sorted(self._measured(), key=_place):
+            latency = row["latency_ms"]
+            table.add_row(
+                _subject(row),
+                row["engine"],
+                row["scenario"],
+                _number(latency["p50"], "value"),
+                _range(latency["p50"]),
+                _number(latency["p90"], "value"),
+                str(len(row["events"]["lost"])),
+                row["state"] if row["trials"] > 1 else f"{row['state']} once",
+            )
+        return table
+
+    def unmeasured(self) -> Iterator[str]:
+        """A sentence for each reason why cells were not measured."""
+        cells: dict[str, list[str]] = {}
+        for row in self.summary["cells"]:
+            if "latency_ms" not in row:
+                name = f"{_subject(row)} in {row['engine']}, {row['scenario']}"
+                cells.setdefault(f"{row['state']}, because {row['reason']}", []).append(name)
+        for why, names in cells.items():
+            yield f"{'; '.join(names) if len(names) <= FEW else f'{len(names)} cells'}: {why}"
+
+    def _measured(self) -> list[Row]:
+        return [row for row in self.summary["cells"] if "latency_ms" in row]
+
+
+def _place(row: Row) -> tuple[str, str, float]:
+    p50 = row["latency_ms"]["p50"]
+    return row["scenario"], row["engine"], p50["value"] if p50 else float("inf")
+
+
+def _subject(row: Row) -> str:
+    return f"{row['transport']}:{row['variant']}" if row["variant"] else str(row["transport"])
+
+
+def _range(interval: Row | None) -> str:
+    known = interval and interval["low"] is not None
+    return f"{_number(interval, 'low')} – {_number(interval, 'high')}" if known else "–"
+
+
+def _number(interval: Row | None, key: str) -> str:
+    """Three digits; a dash for what the sample can't support."""
+    value = interval[key] if interval else None
+    return "–" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"

@@ -1,0 +1,145 @@
+"""What can be compared: the cells of a run under the same conditions, and the verdicts between them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+from benchmarks.report.figures import COSTS, LATENCIES, MEDIAN, OTHERS, Measure
+from benchmarks.runs import Cell, Trial
+
+Row = Mapping[str, Any]
+OPPOSITE = {"faster": "slower", "slower": "faster"}
+
+
+class Conditions(NamedTuple):
+    engine: str
+    scenario: str
+    link: str
+
+    @property
+    def title(self) -> str:
+        """E.g. "chromium, steady"; the link only where it is not the direct one."""
+        return f"{self.engine}, {self.scenario}" + ("" if self.link == "direct" else f", {self.link}")
+
+    @property
+    def slug(self) -> str:
+        return "-".join(self)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """a against b, as a row of `differences` says."""
+
+    rounds: int
+    ratio: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+    direction: str | None
+    reason: str | None
+
+    @property
+    def mirrored(self) -> "Pair":
+        """The same of b against a."""
+        return replace(
+            self,
+            ratio=_inverse(self.ratio),
+            low=_inverse(self.high),
+            high=_inverse(self.low),
+            verdict=OPPOSITE.get(self.verdict, self.verdict),
+            direction=OPPOSITE.get(self.direction or "", self.direction),
+        )
+
+
+def _inverse(value: float | None) -> float | None:
+    return 1 / value if value else None
+
+
+@dataclass(frozen=True)
+class View:
+    """The cells under the same conditions, by subject (transport[:variant]), and every pair of them that was judged."""
+
+    conditions: Conditions
+    cells: Mapping[str, Row]
+    pairs: Mapping[tuple[str, str, str], Pair]  # (measure's key, a, b), both ways round
+    basis: str = "delay"  # what the pairs compare: the delay, or "delivery" where the source was late
+
+    @property
+    def measured(self) -> dict[str, Row]:
+        """The smallest p50 first, then what has none."""
+        found = {subject: cell for subject, cell in self.cells.items() if cell["state"] == "measured"}
+        medians = {subject: figure.value for subject, cell in found.items() if (figure := MEDIAN.of(cell))}
+        return dict(sorted(found.items(), key=lambda item: medians.get(item[0], math.inf)))
+
+    @property
+    def rounds(self) -> tuple[int, int]:
+        """The fewest and the most trials that a measured cell has."""
+        counts = [cell["trials"] for cell in self.measured.values()] or [0]
+        return min(counts), max(counts)
+
+    @property
+    def judged(self) -> bool:
+        return bool(self.pairs)
+
+    def by(self, measure: Measure) -> dict[str, float]:
+        """Subject → value of those that have one, the smallest first."""
+        found = {subject: figure.value for subject, cell in self.measured.items() if (figure := measure.of(cell))}
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    @property
+    def order(self) -> list[str]:
+        """Every subject: those that were measured, then the others."""
+        return [*self.measured, *(one for one in self.cells if one not in self.measured)]
+
+    @property
+    def measures(self) -> list[Measure]:
+        """What there is to show: latencies all or none, of the others those that any cell has."""
+        latencies = LATENCIES if any(map(self.by, LATENCIES)) else ()
+        return [*latencies, *(measure for measure in (*OTHERS, *COSTS) if self.by(measure))]
+
+    def against(self, a: str, b: str, measure: Measure = MEDIAN) -> Pair | None:
+        return self.pairs.get((measure.key, a, b))
+
+
+def views(summary: Row) -> list[View]:
+    """Every view of a run; first the one that was measured in most rounds, of those the one with most cells."""
+    grouped: dict[Conditions, dict[str, Row]] = {}
+    by_name = {}
+    for cell in summary["cells"]:
+        grouped.setdefault(conditions(cell), {})[cell_of(cell).subject] = cell
+        by_name[cell_of(cell).name] = cell
+    differences: dict[Conditions, list[Row]] = {}
+    for row in summary["differences"]:
+        differences.setdefault(conditions(by_name[row["a"]]), []).append(row)
+    found = [_view(key, cells, differences.get(key, []), by_name) for key, cells in grouped.items()]
+    return sorted(found, key=lambda view: (not view.judged, -view.rounds[1], -len(view.measured)))
+
+
+def _view(key: Conditions, cells: Mapping[str, Row], rows: Sequence[Row], by_name: Mapping[str, Row]) -> View:
+    pairs = {}
+    for row in rows:
+        a, b = (cell_of(by_name[row[which]]).subject for which in ("a", "b"))
+        told: dict[str, Any] = {field.name: row.get(field.name) for field in fields(Pair)}
+        pair = Pair(**told)
+        pairs[row["measure"], a, b], pairs[row["measure"], b, a] = pair, pair.mirrored
+    return View(key, cells, pairs, next((row.get("basis", "delay") for row in rows), "delay"))
+
+
+def conditions(cell: Row) -> Conditions:
+    return Conditions(cell["engine"], cell["scenario"], cell["link"])
+
+
+def cell_of(row: Row) -> Cell:
+    """The cell that a row of the summary is about."""
+    return Cell(row["transport"], row["variant"], row["engine"], row["scenario"], row["link"])
+
+
+def trials_of(view: View, trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """Subject → its measured trials under these conditions, in the order of rounds."""
+    found: dict[str, list[Trial]] = {subject: [] for subject in view.measured}
+    for trial in trials:
+        cell = trial.cell
+        if trial.state == "measured" and view.conditions == (cell.engine, cell.scenario, cell.link):
+            found.setdefault(cell.subject, []).append(trial)
+    return {subject: sorted(mine, key=lambda trial: trial.round) for subject, mine in found.items() if mine}

@@ -1,0 +1,91 @@
+"""A bench from its first sentence to its last line, which is where the report is."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import engines
+from benchmarks.measure import Bench
+from benchmarks.outcome import Outcome
+from benchmarks.progress import shown
+from benchmarks.runs import point_latest
+from lab.errors import UserError
+from lab.terminal import INTERRUPTED, interrupted, show, show_table, tell
+from lab.transport import BROWSERS
+
+RESULTS = Path("results")
+
+
+def perform(bench: Bench) -> int:
+    """Measure and report; returns the exit code: 0, 1 where a cell has failed, or that of Ctrl-C.
+
+    Raises:
+        UserError: what is to be measured can't be; nothing was begun.
+    """
+    plan = bench.plan
+    cells = {cell for block in plan.blocks for cell in block.cells(bench.subjects)}
+    need_a_browser({cell.engine for cell in cells})
+    budget = "no limit of time" if plan.budget is None else f"at most {plan.budget:g} s"
+    tell(f"plan {plan.name}, seed {bench.seed}: {len(cells)} cells, {budget}; results in {bench.folder}")
+    with shown(Console(stderr=True)) as bench.tell:
+        stopped = interrupted(bench.run())
+    return finish(Outcome.of(bench.folder), stopped=stopped)
+
+
+def need_a_browser(wanted: Iterable[str]) -> None:
+    """Raises:
+    UserError: browsers are asked for, and not one of them is here; says what to install.
+    """
+    found = engines.found()
+    asked = [found[name] for name in sorted(BROWSERS.intersection(wanted))]
+    missing = [reason for reason in asked if isinstance(reason, str)]
+    if asked and len(missing) == len(asked):
+        raise UserError("; ".join(missing))
+
+
+def finish(outcome: Outcome, *, stopped: bool) -> int:
+    """Report what was measured; returns the exit code."""
+    if stopped and not outcome.trials:
+        tell("interrupted before a trial was finished: there is nothing to report")
+        return INTERRUPTED
+    page = outcome.write()
+    lead_to(outcome.folder)
+    show_table(outcome.table())
+    for sentence in outcome.unmeasured():
+        show(sentence)
+    if stopped:
+        tell(f"interrupted: what was finished is kept and reported, trials: {len(outcome.trials)}")
+    show(str(page))
+    return INTERRUPTED if stopped else int(outcome.failed)
+
+
+def lead_to(folder: Path) -> None:
+    """Make results/latest lead to the folder, if it is one of those and links can be made."""
+    if folder.resolve().parent == RESULTS.resolve():
+        try:
+            point_latest(folder)
+        except OSError as error:
+            tell(f"{RESULTS / 'latest'} could not be made to lead to the newest: {error.strerror}")
+
+
+def fresh(folder: Path) -> Path:
+    """Where results may go.
+
+    Raises:
+        UserError: there is something already.
+    """
+    if folder.is_dir() and not any(folder.iterdir()):
+        return folder
+    if folder.exists() or folder.is_symlink():
+        raise UserError(f"--out {str(folder)!r} is there already: name a folder that isn't, or is empty")
+    return folder
+
+
+def dated(plan: str) -> Path:
+    """A folder in results/ that isn't there yet."""
+    name = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{plan}"
+    names = (name if n == 1 else f"{name}-{n}" for n in count(1))
+    return next(folder for name in names if not (folder := RESULTS / name).exists())

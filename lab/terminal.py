@@ -1,0 +1,60 @@
+"""What commands need of a terminal: two streams to speak to, and Ctrl-C."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from lab.process import loop_factory
+
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, as shells have it."""
+
+Result = TypeVar("Result")
+
+
+def show(text: str) -> None:
+    """A result, to standard output."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def tell(sentence: str) -> None:
+    """What goes on, to standard error."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+
+
+def show_table(table: Table) -> None:
+    """As wide as the terminal, if that has room for a table; for a file or another program as it likes to be."""
+    console = Console()
+    Console(width=max(console.width, 72) if console.is_terminal else 160).print(table)
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    with asyncio.Runner(loop_factory=_loop) as runner:
+        return runner.run(work)
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """Processes that are started in it have sessions of their own: Ctrl-C is for this one, which then ends them.
+
+    Otherwise browsers would be gone before what they have measured was read back.
+    """
+    loop: asyncio.AbstractEventLoop = (loop_factory() or asyncio.new_event_loop)()
+    apart = partial(loop.subprocess_exec, start_new_session=True)
+    loop.subprocess_exec = apart  # type: ignore[method-assign]  # Playwright offers no other way
+    return loop
+
+
+def interrupted(work: Coroutine[Any, Any, object]) -> bool:
+    """Whether it was Ctrl-C that ended it."""
+    try:
+        run(work)
+    except KeyboardInterrupt:
+        return True
+    return False

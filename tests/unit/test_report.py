@@ -1,0 +1,388 @@
+"""The report says what the verdicts say, hides nothing, and holds what was measured."""
+
+import base64
+import gzip
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import made_up_runs as made_up
+import pytest
+from made_up_runs import Made, cell, made, made_of, trial
+
+from benchmarks.report import charts, figures, looks, markdown, tables, views, web, words
+from benchmarks.report.figures import LATENCIES, MEDIAN, Figure
+
+
+@pytest.fixture(scope="module")
+def awkward() -> Made:
+    return made_up.awkward()
+
+
+@pytest.fixture(scope="module")
+def awkward_page(awkward: Made) -> str:
+    return web.page(*awkward.arguments)
+
+
+def verdicts(**pairs: str) -> views.View:
+    """A view with these verdicts (a_b="faster"); p50s are 1, 2, 3 … ms in the order in which subjects are named."""
+    subjects = list(dict.fromkeys(name for pair in pairs for name in pair.split("_")))
+    where = {"variant": None, "engine": "chromium", "scenario": "steady", "link": "direct"}
+    cells = [
+        {
+            "transport": name,
+            **where,
+            "state": "measured",
+            "reason": "",
+            "trials": 8,
+            "latency_ms": {"p50": {"value": nth}},
+        }
+        for nth, name in enumerate(subjects, 1)
+    ]
+    limits = {"measure": "latency_ms.p50", "rounds": 8, "ratio": 0.5, "low": 0.4, "high": 0.6, "direction": None}
+    reasons = {"noise", "too few rounds"}
+    differences = [
+        limits
+        | {which: f"{name} chromium steady direct" for which, name in zip("ab", pair.split("_"), strict=True)}
+        | ({"verdict": "not resolved", "reason": verdict} if verdict in reasons else {"verdict": verdict})
+        for pair, verdict in pairs.items()
+    ]
+    return views.views({"cells": cells, "differences": differences})[0]
+
+
+# --- numbers in writing ---
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0.04213, "0.0421"), (0.7, "0.700"), (9.999, "10.0"), (2.4872, "2.49"), (249.6, "250"), (1234.5, "1,234"),
+     (0, "0"), (-0.05, "−0.0500"), (1e-6, "0.000001"), (None, "–")],
+)  # fmt: skip
+def test_numbers_have_three_digits(value: float | None, written: str) -> None:
+    assert figures.number(value) == written
+
+
+def test_limits_are_shown_as_far_as_they_are_known() -> None:
+    assert figures.limits(Figure(1, 0.9, 1.1)) == "0.900–1.10"
+    assert figures.limits(Figure(1, None, None)) == ""
+    assert figures.limits(Figure(1, 0.9, None)) == "0.900–?"
+    assert figures.limits(Figure(0, -0.1, 0.1)) == "−0.100 to 0.100"
+
+
+# --- the answer in words ---
+
+
+def test_one_that_beats_all_others_is_fastest() -> None:
+    view = verdicts(a_b="faster", a_c="faster", b_c="no difference")
+    assert words.headline(view) == "`a` is fastest"
+    assert "Slower than `a`: `b` 2.00\N{NO-BREAK SPACE}ms" in words.answers([view])[0].sentences[1]
+
+
+def test_what_can_not_be_told_apart_is_a_group() -> None:
+    view = verdicts(a_b="noise", a_c="faster", b_c="faster")
+    assert words.headline(view) == "`a` and `b` are fastest and not distinguishable"
+    assert any("Not resolved by these rounds: `a` – `b`" in sentence for sentence in words.answers([view])[0].sentences)
+
+
+def test_what_surely_does_not_differ_is_said_so() -> None:
+    view = verdicts(a_b="no difference", a_c="faster", b_c="faster")
+    assert words.headline(view) == "`a` and `b` are fastest and differ by nothing that matters"
+    assert words.headline(verdicts(a_b="no difference")) == "`a` and `b` differ by nothing that matters"
+    assert words.headline(verdicts(a_b="noise")) == "`a` and `b` are not distinguishable"
+
+
+def test_the_smallest_value_alone_does_not_win() -> None:
+    """A noisy cell that no verdict places is not among the fastest, however small its p50 happens to be."""
+    view = verdicts(noisy_a="noise", noisy_b="noise", a_b="faster")
+    assert words.headline(view) == "`a` is fastest"
+    assert words.ranking(view).unplaced == ["noisy"]
+
+
+def test_the_faster_of_a_pair_may_be_named_second() -> None:
+    assert words.headline(verdicts(a_b="slower")) == "`b` is fastest"
+
+
+def test_a_chain_of_verdicts_has_one_front() -> None:
+    view = verdicts(a_b="faster", b_c="faster", a_c="noise")
+    assert words.ranking(view) == words.Ranking(["a"], ["b", "c"], [], [])
+
+
+def test_few_rounds_are_not_ranked() -> None:
+    view = verdicts(a_b="too few rounds")
+    assert words.headline(view) == "Too few rounds to rank"
+    assert "without a verdict: p50 `a` 1.00 and `b` 2.00 ms" in words.answers([view])[0].sentences[0]
+    assert words.verdict(view, "a", "b")[:2] == ("few", "? too few rounds")
+
+
+def test_a_verdict_reads_the_same_from_both_sides() -> None:
+    view = verdicts(a_b="faster")
+    assert words.verdict(view, "a", "b") == ("faster", "▼ faster", "0.500\N{NO-BREAK SPACE}× (0.400–0.600)")
+    assert words.verdict(view, "b", "a") == ("slower", "▲ slower", "2.00\N{NO-BREAK SPACE}× (1.67–2.50)")
+    assert words.verdict(view, "a", "a")[0] == "baseline"
+    assert words.verdict(view, "a", "b", LATENCIES[2])[1] == "not compared"
+
+
+def test_every_loss_is_named() -> None:
+    held = [trial(cell("sse"), 1, [1.0] * 10), trial(cell("websocket"), 1, [1.0, None, 1.0, None] + [1.0] * 6)]
+    said = " ".join(words.delivery(made_of(held, ["chromium"]).summary))
+    assert "`websocket` (chromium, steady): 2 events lost (61, 63), of 10 sent." in said
+    assert "18 of 20 events were delivered" in said
+    assert "`sse`" not in said
+
+
+def test_that_nothing_was_lost_is_said_with_numbers() -> None:
+    held = [trial(cell("sse"), 1, [1.0] * 10), trial(cell("websocket"), 1, [1.0] * 10)]
+    assert words.delivery(made_of(held, ["chromium"]).summary) == [
+        "No event was lost, delivered twice or out of order in any of 2 cells: 20 of 20 arrived."
+    ]
+
+
+def test_doubts_are_part_of_the_answer() -> None:
+    held = [trial(cell("sse"), 1, [9.0] * 10, late_ms=7.0), trial(cell("websocket"), 1, [9.0] * 10)]
+    late = made_of(held, ["chromium"])
+    assert "Take this with care: the source was late" in words.reservation(views.views(late.summary))
+    assert "Take this with care" in markdown.text(*late.arguments)
+
+
+def test_verdicts_by_delivery_say_so() -> None:
+    held = [
+        trial(cell(name), n, [9.0 + n / 10] * 10, late_ms=7.0) for name in ("sse", "websocket") for n in range(1, 7)
+    ]
+    assert "verdicts compare delivery" in markdown.text(*made_of(held, ["chromium"]).arguments)
+
+
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [("complete", "complete"), ("budget", "budget of 100 s"), ("interrupted", "interrupted"), ("not yet", "killed")],
+)
+def test_how_it_ended_is_said(ended: str, said: str) -> None:
+    assert said in words.ending(ended, 100)
+
+
+# --- looks ---
+
+
+def test_every_transport_looks_different_and_always_the_same() -> None:
+    rows = [{"transport": f"t{nth:02}", "variant": variant} for nth in range(20) for variant in (None, "v")]
+    known = looks.looks(rows)
+    assert known == looks.looks(list(reversed(rows)))
+    assert len({(look.colour, look.shape, tuple(look.dash)) for look in known.values()}) == 40
+    assert known["t03"].colour == known["t03:v"].colour
+
+
+def test_the_six_of_the_spine_have_six_colours() -> None:
+    names = ("fetch_streaming", "long_polling", "short_polling", "sse", "websocket", "xhr_streaming")
+    known = looks.looks([{"transport": name, "variant": None} for name in names])
+    assert len({look.colour for look in known.values()}) == 6
+
+
+# --- what charts draw ---
+
+
+def test_a_distribution_runs_from_the_fastest_to_the_slowest_event() -> None:
+    delays = [3.0, 1.0, 2.0, 9.0]
+    rows = tables.distribution({"sse": [trial(cell("sse"), 1, delays)]})
+    assert [row["delay"] for row in rows] == sorted(delays)
+    assert [row["percentile"] for row in rows] == [12.5, 37.5, 62.5, 87.5]
+
+
+def test_large_distributions_are_thinned_but_keep_their_ends() -> None:
+    rows = tables.distribution({"sse": [trial(cell("sse"), 1, [float(n) for n in range(1, 5001)])]})
+    assert len(rows) <= tables.POINTS
+    assert (rows[0]["delay"], rows[-1]["delay"]) == (1.0, 5000.0)
+
+
+def test_lost_events_are_drawn_too() -> None:
+    rows = tables.events({"sse": [trial(cell("sse"), 1, [1.0, None, 3.0])]}, 1)
+    assert [row["delay"] for row in rows] == [1.0, None, 3.0]
+    assert [row["due"] for row in rows] == [0.0, 0.016, 0.032]
+
+
+def test_thinning_keeps_what_was_lost_and_what_was_slowest() -> None:
+    delays = [None, 999.0, *(float(n % 7) + 1 for n in range(5000))]
+    kept = tables.thinned(tables.events({"sse": [trial(cell("sse"), 1, delays)]}, 1))
+    assert len(kept) <= tables.DRAWN
+    assert {None, 999.0} <= {row["delay"] for row in kept}
+
+
+def test_the_typical_round_is_the_one_nearest_to_the_medians() -> None:
+    held = [trial(cell("sse"), n, [delay] * 5) for n, delay in ((1, 1.0), (2, 1.1), (3, 9.0))]
+    assert tables.typical_round({"sse": held}) == 2
+    assert tables.typical_round({}) is None
+
+
+def test_an_age_begins_at_nothing_and_names_its_oldest() -> None:
+    rows = tables.ages({"sse": [trial(cell("sse"), 1, [1.0, 50.0, 1.0])]}, 1)
+    assert (rows[0]["age"], rows[0]["at"]) == (0.0, 0.0)
+    oldest = next(row for row in rows if "oldest" in row)
+    assert oldest["age"] == max(row["age"] for row in rows)
+
+
+def test_charts_that_lack_their_figures_are_not_made() -> None:
+    assert {name.partition("-")[0] for name in charts.charts(*made().arguments[:3])} == {
+        *("distribution", "timeline", "trials", "age")
+    }
+
+
+def test_charts_appear_when_the_summary_has_their_figures(awkward: Made) -> None:
+    found = charts.charts(*awkward.arguments[:3])
+    assert {"wire-chromium-steady-direct", "stages-firefox-burst-direct", "server-cpu-native-crowd-direct",
+            "server-memory-native-crowd-direct", "page-memory-chromium-bulk-direct"} <= found.keys()  # fmt: skip
+    assert all(re.fullmatch(r"[\w-]+", name) for name in found)
+
+
+def test_a_transport_has_one_colour_in_all_charts(awkward: Made) -> None:
+    known = looks.looks(awkward.summary["cells"])
+    seen: dict[str, set[str]] = {}
+    for chart in charts.charts(*awkward.arguments[:3]).values():
+        for encoding in (layer["encoding"] for layer in chart.to_dict()["layer"]):
+            if encoding.get("color", {}).get("field") == "transport":
+                scale = encoding["color"]["scale"]
+                for name, colour in zip(scale["domain"], scale["range"], strict=True):
+                    seen.setdefault(name, set()).add(colour)
+    assert seen == {name: {known[name].colour} for name in seen}
+    assert len(seen) >= 7
+
+
+def test_charts_are_written_as_svg_and_png(tmp_path: Path) -> None:
+    found = charts.charts(*made(rounds=2).arguments[:3])
+    files = charts.write({"timeline": found["timeline-chromium-steady-direct"]}, tmp_path / "slides")
+    assert [file.name for file in files] == ["timeline.svg", "timeline.png"]
+    assert files[0].read_text("utf-8").startswith("<svg")
+    assert "websocket" in files[0].read_text("utf-8")
+    assert files[1].read_bytes().startswith(b"\x89PNG")
+
+
+# --- the page ---
+
+
+class Markup_(HTMLParser):  # noqa: N801 - the name without it is taken
+    """Every tag with its attributes, and the text of the page without its scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem is None:
+            self.text += data
+
+
+def packed(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/gzip" id="data">([\w+/=]+)</script>', page)
+    assert found
+    told: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(found[1])))
+    return told
+
+
+def test_the_page_asks_for_nothing_and_obeys_only_its_own_scripts(awkward_page: str) -> None:
+    tags = Markup_(awkward_page).tags
+    assert [attrs["content"] for tag, attrs in tags if tag == "meta" and attrs.get("http-equiv")][0].startswith(  # noqa: RUF015
+        "default-src 'none'; script-src 'sha256-"
+    )
+    assert not [attrs for _, attrs in tags if "src" in attrs or str(attrs.get("href", "#"))[0] != "#"]
+    assert not [name for _, attrs in tags for name in attrs if name.startswith("on")]
+    assert [tag for tag, _ in tags].count("script") == 3
+
+
+def test_nothing_that_a_run_holds_is_markup(awkward_page: str) -> None:
+    assert not [attrs for tag, attrs in Markup_(awkward_page).tags if tag == "img"]
+    assert made_up.EVIL in Markup_(awkward_page).text
+
+
+def test_the_page_shows_every_state_with_its_reason(awkward: Made, awkward_page: str) -> None:
+    text = " ".join(Markup_(awkward_page).text.split())
+    for said in ("unavailable: needs", "unsupported: a browser can't speak it", "failed: did not open within 10 s",
+                 "too few events", "too few rounds", "1 lost, 1 delivered again", "1 out of order, 1 never sent",
+                 "2 gaps were announced", "1 file could not be read", "line 3 is no JSON", "budget of 100 s",
+                 "NavigationStart", "±0.0150", "--disable-renderer-backgrounding", "on time", "seed 7"):  # fmt: skip
+        assert said in text
+    assert all(name in text for name in views.views(awkward.summary)[0].cells)
+
+
+def test_the_page_holds_every_event(awkward: Made, awkward_page: str) -> None:
+    told = packed(awkward_page)
+    held = {(tuple(told["cells"][one["cell"]]), one["round"]): one for one in told["trials"]}
+    for one in awkward.trials:
+        of = one.cell
+        found = held[(of.transport, of.variant or "", of.engine, of.scenario, of.link), one.round]
+        assert list(accumulate(found["id"])) == [sample.id for sample in one.samples]
+        assert list(accumulate(found["due"])) == [(s.due - one.sent[0][2]) // 1000 for s in one.samples]
+        expected = [round((s.received[0] - s.due) / 1000) if s.received else None for s in one.samples]
+        assert found["delay"] == expected
+        assert found["copies"] == {str(n): len(s.received) for n, s in enumerate(one.samples) if len(s.received) > 1}
+
+
+def test_what_does_not_fit_is_left_out_by_rounds_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "MOST_EVENTS", 500)  # a round has 240
+    page = web.page(*made().arguments)
+    assert {one["round"] for one in packed(page)["trials"]} == {1, 2}
+    assert "8 of 24 trials, the first rounds of each cell" in page
+
+
+def test_a_full_run_fits_into_three_megabytes() -> None:
+    assert len(web.page(*made_up.full().arguments).encode()) <= 3_000_000
+
+
+def test_a_page_is_made_the_same_again(awkward: Made, awkward_page: str) -> None:
+    assert web.page(*awkward.arguments) == awkward_page
+
+
+def test_runs_that_hold_nothing_are_reported_too() -> None:
+    nothing = made_of([], [])
+    only_absent = made_of([], [], {cell("bosh"): ("unavailable", "no server here")})
+    damaged = replace(made(), trials=[])
+    for one in (nothing, only_absent, damaged):
+        assert "<h1" in web.page(*one.arguments)
+        assert markdown.text(*one.arguments).startswith("# ")
+    assert "Nothing was measured" in web.page(*only_absent.arguments)
+
+
+def test_a_failed_trial_is_not_drawn() -> None:
+    few = made(rounds=5)
+    failed = replace(few.trials[0], state="failed", reason="did not open", sent=[], arrived=[])
+    again = made_of([failed, *few.trials[1:]], ["chromium"])
+    page = web.page(*again.arguments)
+    assert "1 of 5 trials failed: did not open" in page
+    assert len(packed(page)["trials"]) == 19
+
+
+# --- Markdown ---
+
+
+def test_markdown_says_what_the_page_says(awkward: Made) -> None:
+    text = markdown.text(*awkward.arguments)
+    answer = words.answers(views.views(awkward.summary))[0]
+    assert text.startswith(f"# {answer.headline}\n")
+    for sentence in (*answer.sentences, *words.delivery(awkward.summary)):
+        assert sentence in text
+    for said in ("unavailable: needs", "too few events", "1 lost, 1 delivered again", "seed 7", "could not be read",
+                 "±0.0150", "--disable-renderer-backgrounding"):  # fmt: skip
+        assert said in text
+
+
+def test_markdown_tables_keep_their_shape(awkward: Made) -> None:
+    for block in markdown.text(*awkward.arguments).split("\n\n"):
+        if block.startswith("| "):
+            rows = [re.findall(r"(?<!\\)\|", line) for line in block.splitlines()]
+            assert len({len(row) for row in rows}) == 1
+            assert "<" not in block
+
+
+def test_the_first_view_is_the_one_measured_most() -> None:
+    once, often = made(engines=["firefox"], rounds=1), made(engines=["chromium"], rounds=5)
+    whole = made_of([*once.trials, *often.trials], ["firefox", "chromium"])
+    first, second = views.views(whole.summary)
+    assert (first.conditions.engine, second.conditions.engine) == ("chromium", "firefox")
+    assert words.headline(second) == "Too few rounds to rank"
+    assert list(first.by(MEDIAN).values()) == sorted(first.by(MEDIAN).values())
+    assert list(first.by(MEDIAN))[2:] == ["long_polling", "xhr_streaming"]
