@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import psutil
 
-from benchmarks.browser import Engine, PageReader
+from benchmarks.bare import BarePage, bare_page
+from benchmarks.browser import Chromium, Engine
 from lab import cost
 from lab.errors import UserError
 from lab.process import ServerProcess, read_ledger
@@ -28,7 +30,7 @@ WORK_MS = 40
 
 ATTEMPTS = 30
 
-WORKING = "ms => { const end = performance.now() + ms; while (performance.now() < end); }"
+WORKING = f"for (const end = performance.now() + {WORK_MS}; performance.now() < end;);"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Growth:
     Attributes:
         sent: events. delivered: of them, to the page.
         peak_kib: the most that was seen while it went on. end_kib: right after the last event had come.
-        kept_kib: after the browser was told to collect its garbage, as it was before; None where it can't be told.
+        kept_kib: after the browser was told to collect its garbage, as it was before.
         memory: of which kind these are: USS or RSS.
     """
 
@@ -46,7 +48,7 @@ class Growth:
     delivered: int
     peak_kib: float
     end_kib: float
-    kept_kib: float | None
+    kept_kib: float
     memory: str
 
 
@@ -54,35 +56,49 @@ async def measure(server: ServerProcess, whom: Subject, engine: Engine) -> Growt
     """A fresh page of a browser, 20 MB, and what its process held before, meanwhile and afterwards.
 
     Raises:
-        UserError: the page did not open, or its process could not be found.
+        UserError: it can't be measured in that engine, the page did not open, or its process could not be found.
+        ConnectionError: the page or the server has gone.
     """
-    async with engine.reading(whom, server.origins[0], {}, "now") as reader:
-        assert isinstance(reader, PageReader), "a native reader has no process of its own"
-        if not await reader.opened(OPENING):
-            raise UserError(f"{whom.name} did not open in {engine.name} within {OPENING:g} s")
-        pid = await renderer(reader)
-        await _collect_garbage(reader, engine)
+    if not isinstance(engine, Chromium):
+        raise UserError(
+            f"bulk is measured in Chromium alone: no page of {engine.name} can be had that no tool inspects"
+        )
+    async with bare_page(await engine.browser.new_browser_cdp_session()) as page:
+        await _open(page, whom, server.origins[0])
+        pid = await renderer(page)
+        await page.send("HeapProfiler.collectGarbage")
         before = cost.memory_kib([pid])
-        _, start = read_ledger(server.ledger)
         async with _watching(pid) as held:
-            await server.play(SOURCE, spin=False)
-            sent, _ = read_ledger(server.ledger, start)
-            await reader.reached(sent[-1].epoch, sent[-1].id, PATIENCE)
+            sent = await _deliver(server, page)
             end = cost.memory_kib([pid])
-        collected = await _collect_garbage(reader, engine)
+        await page.send("HeapProfiler.collectGarbage")
         kept = cost.memory_kib([pid])
-        delivered = {(epoch, id_) for epoch, id_, _ in (await reader.seen()).events}
-    return Growth(
-        len(sent),
-        len(delivered),
-        max(*held, end.kib) - before.kib,
-        end.kib - before.kib,
-        kept.kib - before.kib if collected else None,
-        before.kind,
+        delivered = await page.evaluate("new Set(trial.arrivals.map(([epoch, id]) => `${epoch}-${id}`)).size")
+    peak = max(*held, end.kib)
+    return Growth(sent, delivered, peak - before.kib, end.kib - before.kib, kept.kib - before.kib, before.kind)
+
+
+async def _open(page: BarePage, whom: Subject, origin: str) -> None:
+    asked = urlencode({"transport": whom.name, "cursor": "now"})
+    await page.goto(f"{origin}/lab/trial.html?{asked}")
+    await page.evaluate(
+        "new Promise((done) => { const look = () => window.trial ? done() : setTimeout(look, 5); look(); })"
     )
+    if not await page.evaluate(f"trial.until(() => trial.opened.length > 0, {OPENING})"):
+        raise UserError(f"{whom.name} did not open in {OPENING:g} s")
 
 
-async def renderer(reader: PageReader) -> int:
+async def _deliver(server: ServerProcess, page: BarePage) -> int:
+    """Play the source until the page has got all of it; the number of events."""
+    _, start = read_ledger(server.ledger)
+    await server.play(SOURCE, spin=False)
+    sent, _ = read_ledger(server.ledger, start)
+    last = sent[-1]
+    await page.evaluate(f"trial.until(() => trial.reached({last.epoch}, {last.id}), {PATIENCE})")
+    return len(sent)
+
+
+async def renderer(page: BarePage) -> int:
     """The process that works when the page does, while all others like it rest.
 
     No browser tells which one that is. And the others must rest for the sake of the numbers, too: the code that a
@@ -95,7 +111,7 @@ async def renderer(reader: PageReader) -> int:
         began = _cpu_ns(_content_processes())
         await asyncio.sleep(WORK_MS / 1000)
         rested = _cpu_ns(_content_processes())
-        await reader.page.evaluate(WORKING, WORK_MS)
+        await page.evaluate(WORKING)
         worked = _cpu_ns(rested)
         busy = [pid for pid in worked if worked[pid] - rested[pid] > WORK_MS * 1e6 / 4]
         if len(busy) == 1 and all(rested[pid] - began.get(pid, 0) < WORK_MS * 1e6 / 20 for pid in rested):
@@ -104,11 +120,10 @@ async def renderer(reader: PageReader) -> int:
 
 
 def _content_processes() -> Iterator[int]:
-    """Those in which Chromium and Firefox run pages: of all browsers that this process has started."""
+    """Those in which Chromium runs pages, and parts of itself that are pages: of all that this process has started."""
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            line = process.cmdline()
-            if "--type=renderer" in line or ("-contentproc" in line and line[-1] == "tab"):
+            if "--type=renderer" in process.cmdline():
                 yield process.pid
 
 
@@ -138,13 +153,3 @@ async def _watching(pid: int) -> AsyncIterator[list[float]]:
         looking.cancel()
         with suppress(asyncio.CancelledError):
             await looking
-
-
-async def _collect_garbage(reader: PageReader, engine: Engine) -> bool:
-    """Whether the browser could be told to: Chromium can."""
-    if engine.name != "chromium":
-        return False
-    session = await reader.page.context.new_cdp_session(reader.page)
-    await session.send("HeapProfiler.collectGarbage")
-    await session.detach()
-    return True

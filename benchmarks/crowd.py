@@ -12,7 +12,7 @@ from itertools import chain
 
 from lab import clock, cost, native
 from lab.errors import UserError
-from lab.process import Child, ServerProcess, loop_factory, obey, read_ledger, start
+from lab.process import Child, ServerProcess, obey, read_ledger, run, start
 from lab.transport import Subject, discover, subject, subjects
 
 WARM_UP = 50
@@ -128,7 +128,7 @@ async def _deliver(server: ServerProcess, crowd: Crowd, waiting: int) -> tuple[d
 
 async def _waiting(server: ServerProcess) -> int:
     """Readers that wait for news at the server; those that poll in intervals don't."""
-    waiting: int = await server.ask("readers")
+    waiting: int = await server.ask("waiting")
     return waiting
 
 
@@ -191,8 +191,7 @@ async def work() -> None:
 
 def main() -> None:
     """Do what standard input asks, until it ends."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(work())
+    run(work())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,12 @@ from benchmarks.summary import as_csv, summarize
 
 Row = Mapping[str, Any]
 
+COSTS = {
+    "server_cpu_us_per_delivery": "server CPU, µs per delivery",
+    "server_kib_per_reader": "server memory, KiB per reader",
+    "renderer_kib": "page's memory, KiB more",
+}
+
 FEW = 3
 """So many cells are named, more are counted."""
 
@@ -78,11 +84,26 @@ class Outcome:
             )
         return table
 
+    def costs(self) -> Table | None:
+        """What the transports cost, where that was measured."""
+        rows = [row for row in self.summary["cells"] if COSTS.keys() & row.keys()]
+        if not rows:
+            return None
+        table = Table(title="cost", title_justify="left", box=None, pad_edge=False)
+        for heading in ("transport", "engine", "scenario"):
+            table.add_column(heading, overflow="fold")
+        for heading in COSTS.values():
+            table.add_column(heading, justify="right", overflow="fold")
+        for row in sorted(rows, key=lambda row: (row["scenario"], _subject(row))):
+            numbers = (_number(row.get(key), "value") for key in COSTS)
+            table.add_row(_subject(row), row["engine"], row["scenario"], *numbers)
+        return table
+
     def unmeasured(self) -> Iterator[str]:
         """A sentence for each reason why cells were not measured."""
         cells: dict[str, list[str]] = {}
         for row in self.summary["cells"]:
-            if "latency_ms" not in row:
+            if row["state"] != "measured":
                 name = f"{_subject(row)} in {row['engine']}, {row['scenario']}"
                 cells.setdefault(f"{row['state']}, because {row['reason']}", []).append(name)
         for why, names in cells.items():

@@ -54,6 +54,8 @@ def finish(outcome: Outcome, *, stopped: bool) -> int:
     page = outcome.write()
     lead_to(outcome.folder)
     show_table(outcome.table())
+    if costs := outcome.costs():
+        show_table(costs)
     for sentence in outcome.unmeasured():
         show(sentence)
     if stopped:

@@ -132,7 +132,7 @@ def _add_clock(app: FastAPI) -> None:
     @app.websocket("/lab/clock")
     async def tell(websocket: WebSocket) -> None:
         await websocket.accept()
-        with suppress(WebSocketDisconnect, RuntimeError):  # the latter is uvicorn's for a page that has just left
+        with suppress(WebSocketDisconnect):
             while (await websocket.receive())["type"] == "websocket.receive":
                 await websocket.send_text(str(clock.now()))
 
@@ -170,15 +170,16 @@ def _parsed(body: bytes) -> Any:
         raise UserError(f"the body must be one JSON value, in UTF-8: {error}") from error
 
 
-async def _refuse(conversation: Request | WebSocket, error: Exception) -> Response:
+async def _refuse(conversation: Request | WebSocket, error: Exception) -> Response | None:
     """A user's mistake becomes 400 or 413 with the same sentence, for a handshake too."""
     response = PlainTextResponse(f"{error}\n", 413 if isinstance(error, TooLarge) else 400)
-    if isinstance(conversation, WebSocket):
-        await conversation.send_denial_response(response)
-    return response
+    if not isinstance(conversation, WebSocket):
+        return response
+    await conversation.send_denial_response(response)
+    return None
 
 
-async def _refuse_parameters(conversation: Request | WebSocket, error: Exception) -> Response:
+async def _refuse_parameters(conversation: Request | WebSocket, error: Exception) -> Response | None:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where, given = first["loc"][-1], str(first.get("input"))[:40]

@@ -104,6 +104,7 @@ class Log:
         self.epoch = time.time_ns() // 1000 if epoch is None else epoch
         self.closed = False
         self.readers = 0  # followers and waiters there are now
+        self.waiting = 0  # those of them that have read everything
         self._count, self._size, self._ledger = count, size, ledger
         self._events: list[Event] = []
         self._bytes = 0
@@ -134,7 +135,7 @@ class Log:
         due = at if due is None else due
         event = Event(self.epoch, self.last + 1, _encode(self.epoch, self.last + 1, due, at, data))
         if self._ledger:
-            self._ledger.note(event.epoch, event.id, due, at, len(event.line.encode()))
+            self._ledger.note(event.epoch, event.id, due, at, event.size)
         self._events.append(event)
         self._bytes += event.size
         self._forget()
@@ -213,9 +214,13 @@ class Log:
             self.readers -= 1
 
     async def _wait(self, cursor: Cursor, seconds: float) -> list[Item]:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None if seconds == math.inf else seconds):
-                return await self._next(cursor)
+        self.waiting += 1
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if seconds == math.inf else seconds):
+                    return await self._next(cursor)
+        finally:
+            self.waiting -= 1
         return self.since(cursor, BATCH)  # something may have come in the very moment that time ran out
 
     async def _next(self, cursor: Cursor) -> list[Item]:

@@ -10,8 +10,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class Child:
         """
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"do": do, **what}).encode() + b"\n")
-        return self._checked(await self._answers.get())["ok"]
+        return (await self._next(self._answers))["ok"]
 
     async def ended(self) -> None:
         """Wait until what was started has ended.
@@ -91,7 +91,7 @@ class Child:
             UserError: it could not go on; the process says why.
             ConnectionError: the process is gone.
         """
-        self._checked(await self._ended.get())
+        await self._next(self._ended)
 
     async def stop(self) -> None:
         """Ask it to end, and see that it does."""
@@ -104,10 +104,12 @@ class Child:
             self.process.kill()
         await self._listening
 
-    def _checked(self, said: dict[str, Any]) -> dict[str, Any]:
+    async def _next(self, queue: asyncio.Queue[dict[str, Any]]) -> dict[str, Any]:
+        said = await queue.get()
         if "error" in said:
             raise UserError(said["error"])
         if "gone" in said:
+            queue.put_nowait(said)  # it stays true: whoever asks next is told so, too
             raise ConnectionError(f"{self.name} has gone with exit code {said['gone']}")
         return said
 
@@ -196,14 +198,14 @@ class Worker:
     async def play(self, source: str, *, spin: bool) -> None:
         """Begin a source; says so when it has ended."""
         await self.stop()
-        self.playing = asyncio.create_task(self._play(sources.parse(source), spin=spin))
+        self.playing = asyncio.create_task(sources.pump(sources.parse(source).events(spin=spin), self.log))
+        self.playing.add_done_callback(say_ended)
 
     async def stop(self) -> None:
         """End the source, if one is playing."""
         if self.playing:
             self.playing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self.playing
+            await asyncio.wait([self.playing])
             self.playing = None
 
     async def append(self, data: Any) -> list[int]:
@@ -221,8 +223,9 @@ class Worker:
         """Begin a new epoch, everything forgotten."""
         self.log.restart()
 
-    async def readers(self) -> int:
-        return self.log.readers
+    async def waiting(self) -> int:
+        """How many readers wait for news."""
+        return self.log.waiting
 
     async def watch(self, prefix: str) -> None:
         """Begin to count what goes over the wire for the routes under `prefix`: before the reader sets out."""
@@ -233,21 +236,18 @@ class Worker:
         totals = self.server.meter.lap()
         return {"totals": totals and totals._asdict(), "reason": self.server.meter.reason}
 
-    async def _play(self, source: sources.SourceSpec, *, spin: bool) -> None:
-        said: dict[str, Any] = {"ended": True, "error": "the source broke down; the server's messages say why"}
-        try:
-            async for due, data in source.events(spin=spin):
-                await self.log.append(data, due)
-            del said["error"]
-        except UserError as error:
-            said["error"] = str(error)
-        finally:  # whoever waits for the end is told in any case
-            say(said)
+
+def say_ended(playing: asyncio.Task[None]) -> None:
+    """Say that a source has ended, and why if it should not have; not if it was stopped, for who did so knows."""
+    if not playing.cancelled():
+        error = playing.exception()
+        say({"ended": True} | ({"error": str(error)} if error else {}))
 
 
 def say(what: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
+    assert sys.__stdout__
+    sys.__stdout__.write(json.dumps(what) + "\n")
+    sys.__stdout__.flush()
 
 
 async def obey(worker: object) -> None:
@@ -281,9 +281,13 @@ async def work(orders: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """Serve until standard input ends, or a signal comes."""
-    orders = json.loads(sys.argv[1])
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(work(orders))
+    run(work(json.loads(sys.argv[1])))
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a process that is told what to do. What its code prints is shown, but not taken for an answer."""
+    with contextlib.redirect_stdout(sys.stderr), asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(work)
 
 
 def loop_factory() -> Any:

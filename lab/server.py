@@ -17,6 +17,9 @@ from lab.wire import Counted, CountedWebSocket, State
 SEND_BUFFER = 128 << 10
 """Bytes of a connection's send buffer in the kernel (which doubles it for its bookkeeping)."""
 
+PATIENCE = 1.0
+"""Seconds in which readers may take what was sent before the server ended."""
+
 
 class Bounded(Counted):
     """At most one frame of each reader waits in user space: a slow one is a cursor that falls behind.
@@ -37,6 +40,23 @@ class Server(uvicorn.Server):
         state = State()
         self.server_state, self.meter = state, state.meter
         self.log = log
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Raises:
+        UserError: something that a transport needs beside its routes could not start.
+        """
+        try:
+            await super().startup(sockets)
+        except SystemExit as error:
+            for one in sockets or ():
+                one.close()
+            raise UserError("the server could not start: its messages say why") from error
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Whoever does not read what was sent is cut in the end, for it would never be finished."""
+        cutting = asyncio.get_running_loop().call_later(PATIENCE, self.cut)
+        await super().shutdown(sockets)
+        cutting.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.log.close()
@@ -101,6 +121,9 @@ async def serving(
 
     Args:
         options: of uvicorn: what a variant asks of the server as a whole.
+
+    Raises:
+        UserError: something that a transport needs beside its routes could not start.
     """
     config = uvicorn.Config(
         app,
@@ -117,7 +140,8 @@ async def serving(
     try:
         while not server.started and not task.done():  # noqa: ASYNC110  (uvicorn tells in no other way)
             await asyncio.sleep(0.002)
-        yield server
+        if server.started:
+            yield server
     finally:
         server.stop()
         await task

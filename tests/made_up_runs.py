@@ -155,14 +155,14 @@ def _troubled(one: Trial) -> Trial:
 
 
 def _wire_and_stages(row: Mapping[str, Any]) -> dict[str, Any]:
-    down = {"payload": 100.0, "framing": 12.0, "http": 8.0, "tcpip": 53.0}
-    up = {"payload": 0.0, "framing": 0.0, "http": 240.0 if "polling" in row["transport"] else 0.0, "tcpip": 52.0}
+    down = {"payload": 100.0, "framing": 12.0, "http": 8.0, "tcp_ip": 53.0}
+    up = {"payload": 0.0, "framing": 0.0, "http": 240.0 if "polling" in row["transport"] else 0.0, "tcp_ip": 52.0}
     wire: dict[str, Any] = {
         name: {"total": sum(parts.values()), **parts} for name, parts in (("down", down), ("up", up))
     }
     median = row["latency_ms"]["p50"]["value"]
     return {
-        "wire_bytes_per_event": wire | {"packets": {"down": 1.1, "up": 1.0}, "connections": 1},
+        "wire_bytes_per_event": wire | {"packets": {"down": 1.1, "up": 1.0}, "connections": 0.02, "requests": 0.02},
         "stages_ms": {"source": 0.01, "server": 0.1, "wire": 0.05, "browser": max(0.0, median - 0.16)},
     }
 
@@ -171,12 +171,19 @@ def _cost(subject: str, nth: int, scenario: str) -> dict[str, Any]:
     """A cell that has no latency, only what it cost."""
     engine = "native" if scenario == "crowd" else "chromium"
     value = {"value": 6.0 + 3 * nth, "low": 5.5 + 3 * nth, "high": 6.6 + 3 * nth}
-    costs = (
-        {"server_cpu_us_per_delivery": value, "server_kib_per_reader": value}
-        if engine == "native"
-        else {"renderer_kib": value}
-    )
+    of_server = {"server_cpu_us_per_delivery": value, "server_kib_per_reader": value}
+    of_page = {"renderer_kib": value, "renderer_kept_kib": value}
     return {
-        "transport": subject, "variant": None, "title": subject, "engine": engine, "scenario": scenario,
-        "link": "direct", "state": "measured", "reason": "", "trials": 3, **costs,
-    }  # fmt: skip
+        "transport": subject,
+        "variant": None,
+        "title": subject,
+        "engine": engine,
+        "scenario": scenario,
+        "link": "direct",
+        "state": "measured",
+        "reason": "",
+        "trials": 3,
+        **(of_server if engine == "native" else of_page),
+        "memory": "USS",
+        "doubts": [],
+    }

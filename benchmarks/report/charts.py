@@ -33,7 +33,14 @@ CONFIG: Mapping[str, Any] = {
         "titlePadding": 10,
     },
     "axisY": {"titleAngle": 0, "titleAlign": "left", "titleAnchor": "end", "titleY": -14},
-    "legend": {"labelFontSize": 12, "labelColor": SOFT, "title": None, "orient": "bottom", "columns": 4},
+    "legend": {
+        "labelFontSize": 12,
+        "labelColor": SOFT,
+        "labelLimit": 240,
+        "title": None,
+        "orient": "bottom",
+        "columns": 4,
+    },
     "title": {
         "anchor": "start",
         "offset": 22,

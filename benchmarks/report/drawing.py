@@ -69,7 +69,9 @@ class Pens:
         return alt.Color("transport:N", **self._channel([look.colour for look in self.looks.values()], key=key))
 
     def dash(self) -> alt.StrokeDash:
-        return alt.StrokeDash("transport:N", **self._channel([list(look.dash) for look in self.looks.values()]))
+        return alt.StrokeDash(
+            "transport:N", **self._channel([list(look.dash) for look in self.looks.values()], key=False)
+        )
 
     def shape(self, *, key: bool = True) -> alt.Shape:
         return alt.Shape("transport:N", **self._channel([look.shape for look in self.looks.values()], key=key))

@@ -57,7 +57,8 @@ OTHERS: Sequence[Measure] = (
     Measure("wire_bytes_per_event.up.total", "Wire up", "B/event", "Bytes towards the server, headers included."),
     Measure("wire_bytes_per_event.packets.down", "Packets down", "per event", "TCP segments towards the reader."),
     Measure("wire_bytes_per_event.packets.up", "Packets up", "per event", "TCP segments towards the server."),
-    Measure("wire_bytes_per_event.connections", "Connections", "", "TCP connections opened."),
+    Measure("wire_bytes_per_event.connections", "Connections", "per event", "TCP connections opened."),
+    Measure("wire_bytes_per_event.requests", "Requests", "per event", "HTTP requests made."),
 )
 CPU = Measure(
     "server_cpu_us_per_delivery",
@@ -68,8 +69,9 @@ CPU = Measure(
 MEMORY = Measure(
     "server_kib_per_reader", "Server memory", "KiB/reader", "What the server grows by for each connected reader."
 )
-RENDERER = Measure("renderer_kib", "Page memory", "KiB", "What the page's process grows by while it receives (USS).")
-COSTS: Sequence[Measure] = (CPU, MEMORY, RENDERER)
+RENDERER = Measure("renderer_kib", "Page memory", "KiB", "What the page's process grows by at most while it receives.")
+KEPT = Measure("renderer_kept_kib", "Page memory kept", "KiB", "What the page's process has grown by in the end.")
+COSTS: Sequence[Measure] = (CPU, MEMORY, RENDERER, KEPT)
 
 
 def number(value: float | None) -> str:

@@ -20,7 +20,7 @@ from benchmarks.report.drawing import (
     tips,
     transports,
 )
-from benchmarks.report.figures import CPU, MEMORY, RENDERER, Figure, Measure, number, written
+from benchmarks.report.figures import CPU, KEPT, MEMORY, RENDERER, Figure, Measure, number, written
 from benchmarks.report.looks import PARTS
 from benchmarks.report.tables import Rows
 
@@ -292,4 +292,5 @@ KINDS: Sequence[Kind] = (
     _cost("server-cpu", CPU),
     _cost("server-memory", MEMORY),
     _cost("page-memory", RENDERER),
+    _cost("page-memory-kept", KEPT),
 )

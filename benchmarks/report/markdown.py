@@ -87,7 +87,7 @@ def _figure(measure: Measure, figure: Figure | None) -> str:
 
 def _method(run: Run, trials: Sequence[Trial], found: Sequence[View]) -> Iterator[str]:
     yield "## How it was measured"
-    yield _list(f"**{term}**: {_plain(fact)}" for term, fact in method.facts(run, found))
+    yield _list(f"**{term}**: {_plain(fact)}" for term, fact in method.facts(run, found, trials))
     yield _list(f"**{term}**: {fact}" for term, fact in method.statistics().items())
     if run.engines:
         clocks = [

@@ -34,7 +34,7 @@ class Punctuality:
         return "on time" if self.p50 <= SOURCE_LATE_MS[50] and self.p99 <= SOURCE_LATE_MS[99] else "late"
 
 
-def facts(run: Run, found: Sequence[View]) -> Iterator[tuple[str, str]]:
+def facts(run: Run, found: Sequence[View], trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
     """Terms and what they were in this run."""
     about = run.settings.get("about", "")
     yield "Plan", f"{run.plan}{f': {about}' if about else ''}"
@@ -46,6 +46,10 @@ def facts(run: Run, found: Sequence[View]) -> Iterator[tuple[str, str]]:
     )
     yield "Machine", _machine(run.machine)
     yield "Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    if kinds := {cell["memory"] for view in found for cell in view.cells.values() if cell.get("memory")}:
+        yield "Memory", f"counted as {figures.listed(sorted(kinds))}."
+    if reasons := {trial.wire["reason"] for trial in trials if trial.wire.get("reason")}:
+        yield "Wire bytes", f"not counted everywhere: {'; '.join(sorted(reasons))}."
     for name, title in words.scenario_titles(run.settings).items():
         yield f"Scenario {name}", title
 

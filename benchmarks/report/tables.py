@@ -20,7 +20,7 @@ POINTS = 60
 """Of a distribution: as many as a line of a few hundred pixels can show."""
 DRAWN = 300
 """Events of one trial in the timeline; where there are more, the slowest and every n-th of the others."""
-PARTS = {"payload": "payload", "framing": "framing", "http": "HTTP headers", "tcpip": "TCP/IP headers"}
+PARTS = {"payload": "payload", "framing": "framing", "http": "HTTP headers", "tcp_ip": "TCP/IP headers"}
 STAGES = ("source", "server", "wire", "browser")
 
 

@@ -22,7 +22,7 @@ export function follow(name, { cursor = "now", on = () => {}, keep = true, ...op
     event(line) {
       const received = performance.now();
       const { gap, cursor: next, ...event } = JSON.parse(line);
-      if (gap) { note(trial.gaps, { ...gap, received }); tell("gap", gap); }
+      if (gap) { note(trial.gaps, gap); tell("gap", gap); }
       if (gap || next) return next;
       note(trial.arrivals, [event.epoch, event.id, received]);
       trial.last = event;

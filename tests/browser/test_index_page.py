@@ -21,8 +21,6 @@ with open(sys.argv[1], "a") as log:
 LAST = "line 19 <b>with markup</b>"
 LANES = "[...document.querySelectorAll('.lane')]"
 
-BROWSERS = pytest.mark.parametrize("browser", ["chromium", "firefox"])
-
 
 @asynccontextmanager
 async def opened(engines: Engines, browser: str, url: str) -> AsyncIterator[Any]:
@@ -57,7 +55,7 @@ async def serving(*options: str) -> AsyncIterator[str]:
         await process.wait()
 
 
-@BROWSERS
+@pytest.mark.parametrize("browser", ["chromium", "firefox"])
 async def test_lines_that_another_program_writes_arrive_in_every_lane(
     browser: str, engines: Engines, tmp_path: Path
 ) -> None:
@@ -77,9 +75,8 @@ async def test_lines_that_another_program_writes_arrive_in_every_lane(
         assert counts == ["20"] * len(expected)
 
 
-@BROWSERS
-async def test_a_lane_can_be_stopped_and_started_by_keyboard(browser: str, engines: Engines, lab: Lab) -> None:
-    async with opened(engines, browser, lab.origin) as page:
+async def test_a_lane_can_be_stopped_and_started_by_keyboard(engines: Engines, lab: Lab) -> None:
+    async with opened(engines, "chromium", lab.origin) as page:
         await all_lanes(page, "open")
         button = page.locator(".lane button").first
         await button.press("Enter")

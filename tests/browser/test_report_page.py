@@ -19,7 +19,8 @@ from benchmarks.report import web
 from benchmarks.runs import Sample
 
 DRAWN = "figure:not([hidden]) .chart svg.marks"
-KINDS = ["distribution", "timeline", "trials", "age", "wire", "stages", "server-cpu", "server-memory", "page-memory"]
+COSTS = ["server-cpu", "server-memory", "page-memory", "page-memory-kept"]
+KINDS = ["distribution", "timeline", "trials", "age", "wire", "stages", *COSTS]
 both = pytest.mark.parametrize("browser", ["chromium", "firefox"])
 
 
@@ -106,13 +107,13 @@ async def test_it_can_be_sorted_by_mouse_and_keyboard(engines: Engines, browser:
 async def test_verdicts_follow_the_baseline_and_the_percentile(engines: Engines, browser: str, file: Path) -> None:
     async with opened(engines, browser, file) as report:
         assert (await report.verdict("xhr_streaming"))[0] == "slower"
-        await report.page.get_by_role("combobox", name="Against").select_option("short_polling")
+        await report.page.get_by_role("combobox", name="Compared with").select_option("short_polling")
         word, text = await report.verdict("xhr_streaming")
         assert word == "faster"
         assert "▼ faster" in text
         assert (await report.verdict("short_polling"))[1].strip() == "◆ baseline"
 
-        await report.page.get_by_text("p99", exact=True).first.click()
+        await report.page.get_by_role("radio", name="p99").check()
         await expect(report.page.locator(".shown td.p99").first).to_be_visible()
         await expect(report.page.locator(".shown td.p50").first).to_be_hidden()
         await expect(report.page.locator(".shown td.p99").first).to_have_text("too few events")
@@ -178,7 +179,7 @@ async def test_the_raw_data_can_be_downloaded(engines: Engines, browser: str, fi
         await report.page.get_by_role("button", name="Events as CSV").click()
         rows = list(csv.DictReader(io.StringIO(await report.value("window.saved"))))
         assert await report.value("window.name") == "events.csv"
-    samples = sorted((one.round, one.cell, sample.id, sample) for one in run.trials for sample in one.samples)
+    samples = [(one.round, one.cell, sample.id, sample) for one in run.trials for sample in one.samples]
     assert len(rows) == len(samples)
     told = {(row["transport"], row["variant"], row["engine"], row["scenario"], int(row["id"])): row for row in rows}
     for number, of, id_, sample in samples:
@@ -202,20 +203,24 @@ async def test_a_download_is_a_file(engines: Engines, file: Path, tmp_path: Path
         download = await downloading.value
         assert download.suggested_filename == "cells.csv"
         await download.save_as(tmp_path / "cells.csv")
-    rows = list(csv.DictReader((tmp_path / "cells.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "cells.csv").read_text("utf-8"))))
     assert {"sse", "bosh", "grpc"} <= {row["transport"] for row in rows}
     assert all(row["latency_ms.p50.value"] for row in rows if row["transport"] == "sse" and row["scenario"] == "steady")
 
 
 @both
 async def test_a_chart_has_a_table_behind_it(engines: Engines, browser: str, file: Path) -> None:
+    figures = """[...document.querySelectorAll('figure:not([hidden])')].map(figure => [
+        figure.querySelectorAll('.behind tbody tr').length,
+        figure.querySelectorAll('.behind thead th[scope=col]').length,
+        figure.querySelectorAll('.behind tbody th[scope=row]').length, figure.querySelector('svg.marks').ariaLabel])"""
     async with opened(engines, browser, file) as report:
-        figures = await report.page.locator("figure:not([hidden])").all()
-        for figure in figures:
-            await figure.locator(".behind summary").click()
-            await expect(figure.locator(".behind tbody tr").first).to_be_visible()
-            assert await figure.locator(".behind thead th[scope=col]").count() >= 2
-            assert await figure.locator("svg.marks").get_attribute("aria-label")
+        for rows, columns, names, label in await report.value(figures):
+            assert rows == names > 0
+            assert columns >= 2
+            assert label
+        await report.page.locator("figure[data-kind=age] .behind summary").press("Enter")
+        await expect(report.page.locator("figure[data-kind=age] .behind td").first).to_be_visible()
 
 
 @both

@@ -24,7 +24,7 @@ from lab.wire import CountedWebSocket
 
 FOREIGN = "http://evil.example"
 TOKEN = {"Authorization": "Bearer secret"}
-UPGRADE = {
+UPGRADE: dict[str, Any] = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
     "Sec-WebSocket-Version": "13",
@@ -62,7 +62,7 @@ async def ask(lab: Lab, path: str, method: str = "GET", body: bytes = b"", **hea
     return Answer(int(first.split()[1]), got, left)
 
 
-async def shake(lab: Lab, path: str = WEBSOCKET, **headers: str) -> Answer:
+async def shake(lab: Lab, path: str = WEBSOCKET, **headers: Any) -> Answer:
     """A WebSocket's handshake."""
     return await ask(lab, path, **UPGRADE, **headers)
 
@@ -104,7 +104,7 @@ async def test_the_labs_own_pages_may_reach_all_of_its_ports(lab: Lab) -> None:
 
 
 async def test_a_preflight_allows_what_transports_send_and_only_to_the_lab(lab: Lab) -> None:
-    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "last-event-id"}
+    asked: dict[str, Any] = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "last-event-id"}
     own = await ask(lab, HTTP[0], "OPTIONS", Origin=lab.origins[1], **asked)
     assert own.status == 200
     assert own.headers["access-control-allow-origin"] == lab.origins[1]
@@ -378,6 +378,8 @@ async def test_a_websocket_that_says_something_unexpected_does_no_harm(
 async def test_a_reader_may_leave_in_the_moment_of_an_event(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     async with connected(lab, WEBSOCKET) as (reader, _):
         protocol = next(one for one in lab.server.server_state.connections if isinstance(one, CountedWebSocket))
+        while not lab.log.readers:
+            await asyncio.sleep(0)
         with suppress(StopIteration):
             lab.log.append("x").send(None)  # wakes the reader, which has its turn only after this one
         protocol.data_received(CLOSE)

@@ -18,7 +18,7 @@ import pytest
 from conftest import SUBJECTS
 from rich.console import Console
 
-from benchmarks import doctor, engines, ground, progress, runs, session
+from benchmarks import doctor, engines, ground, outcome, progress, runs, session
 from benchmarks.measure import Bench, Progress
 from lab import live, terminal
 from lab.cli import listed, main, seconds
@@ -454,6 +454,13 @@ def test_report_is_made_again_from_what_is_readable(results: Path, pushlab: Push
     assert json.loads((run / "summary.json").read_text())["cells"][0]["trials"] == 0
 
 
+@pytest.fixture
+def blank_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing charts takes two seconds; the tests above do it."""
+    monkeypatch.setattr(outcome.web, "page", lambda *_: "<!doctype html>")
+
+
+@pytest.mark.usefixtures("blank_page")
 def test_a_cell_that_fails_is_reported_and_the_exit_code_says_so(
     pushlab: Pushlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -477,6 +484,7 @@ def test_a_cell_that_fails_is_reported_and_the_exit_code_says_so(
     assert not Path("latest").exists()
 
 
+@pytest.mark.usefixtures("blank_page")
 def test_ctrl_c_keeps_and_reports_what_was_finished(pushlab: Pushlab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "described", lambda trial: signal.raise_signal(signal.SIGINT) or trial.cell.name)
     said = pushlab(*ONCE, "--rounds", "50", "--out", "out")

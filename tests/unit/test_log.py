@@ -266,11 +266,11 @@ class Notes:
     """A ledger that remembers what the log looked like at each note."""
 
     log: Log | None = None
-    rows: list[tuple[int, int, int, int]] = field(default_factory=list)
+    rows: list[tuple[int, ...]] = field(default_factory=list)
     seen: list[list[Item]] = field(default_factory=list)
 
     def note(self, epoch: int, id_: int, due: int, at: int, size: int) -> None:
-        self.rows.append((epoch, id_, due, at))
+        self.rows.append((epoch, id_, due, at, size))
         if self.log:
             self.seen.append(self.log.since(""))
 
@@ -278,8 +278,8 @@ class Notes:
 async def test_the_ledger_knows_an_event_before_any_reader_does() -> None:
     notes = Notes()
     notes.log = Log(EPOCH, ledger=notes)
-    event = json.loads((await notes.log.append("x", due=5)).line)
-    assert notes.rows == [(EPOCH, 1, 5, event["at"])]
+    event = await notes.log.append("é", due=5)
+    assert notes.rows == [(EPOCH, 1, 5, json.loads(event.line)["at"], len(event.line.encode()))]
     assert notes.seen == [[]]
 
 

@@ -57,7 +57,7 @@ def since_first(events: list[tuple[int, Any]]) -> list[int]:
 
 async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # files have no event to wait for
+        while not condition():  # files have no event to wait for
             await asyncio.sleep(0.002)
 
 

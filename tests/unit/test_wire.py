@@ -107,7 +107,7 @@ async def until(there: Callable[[], bool], seconds: float = 5) -> None:
     """Waits for it; it is for the caller to say what it means when it never comes."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while not there():  # noqa: ASYNC110  (the kernel's counters don't tell when they change)
+            while not there():
                 await asyncio.sleep(0.002)
 
 

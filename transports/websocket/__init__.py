@@ -37,7 +37,7 @@ def routes(log: Log, options: Options) -> APIRouter:
 
 
 async def send(websocket: WebSocket, log: Log, cursor: Cursor, options: Options) -> None:
-    with suppress(WebSocketDisconnect, RuntimeError):  # the latter is uvicorn's for a reader that has just left
+    with suppress(WebSocketDisconnect):
         async for item in log.follow(cursor, options["heartbeat"]):
             await websocket.send_text(item.line if item else "")  # a ping would never reach the page's script
         await websocket.close(GOING_AWAY, "the log has ended")
