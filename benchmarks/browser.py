@@ -12,6 +12,7 @@ import psutil
 from playwright.async_api import Browser, Error, Page, async_playwright
 
 from benchmarks import engines
+from benchmarks.bare import BarePage, bare_page
 from lab import clock, native
 from lab.errors import UserError
 from lab.log import Cursor
@@ -26,6 +27,11 @@ FIREFOX_PREFS = {
     "privacy.reduceTimerPrecision.unconditional": False,
 }
 
+CHROMIUM_ARGS = [
+    # Else Chromium makes a page for its own address bar with every new page: 0.5 s of CPU at the start of each trial.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup",
+]
+
 AS_LAUNCHED: Mapping[str, Any] = {
     # Firefox over WebDriver BiDi knows no emulation of media features.
     "color_scheme": "null",
@@ -39,7 +45,9 @@ PINGS = 100
 NAVIGATION_START_MS = 0.01
 """How far NavigationStart was ever seen from the instant that pings and timeOrigin agree on."""
 
-READ_BACK = "({arrivals, opened, lost, gaps, alive, data}) => ({arrivals, opened, lost, gaps, alive, data})"
+LOADED = "document.readyState === 'complete' || new Promise((done) => addEventListener('load', () => done(true)))"
+
+READ_BACK = "(({arrivals, opened, lost, gaps, alive, data}) => ({arrivals, opened, lost, gaps, alive, data}))(trial)"
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,8 @@ async def launched(name: str, *, fresh: bool = True) -> AsyncIterator[Engine]:
     found = engines.find(name)
     async with async_playwright() as playwright:
         kind = getattr(playwright, name)
-        options: dict[str, Any] = {"firefox_user_prefs": FIREFOX_PREFS} if name == "firefox" else {}
+        options: dict[str, Any] = {"args": CHROMIUM_ARGS} if name == "chromium" else {}
+        options |= {"firefox_user_prefs": FIREFOX_PREFS} if name == "firefox" else {}
         if found.executable:
             options |= {"executable_path": found.executable, "channel": found.channel}
         try:
@@ -186,10 +195,14 @@ class _Browser:
     ) -> AsyncIterator[Reader]:
         asked = {"transport": subject.name, "cursor": cursor, "options": json.dumps(dict(settings))}
         asked |= {"data": "1"} if keep_data else {}
-        async with self.page(f"{origin}/lab/trial.html?{urlencode(asked)}") as page:
+        async with self.evaluating(f"{origin}/lab/trial.html?{urlencode(asked)}") as page:
             yield PageReader(page, self.time_origin)
 
-    async def time_origin(self, page: Page) -> tuple[int, float]:
+    def evaluating(self, url: str) -> AbstractAsyncContextManager["Evaluates"]:
+        """A page that has loaded."""
+        return self.page(url)
+
+    async def time_origin(self, page: "Evaluates") -> tuple[int, float]:
         """The zero of the page's performance.now() on the server's clock (ns), and the bound of that (ms)."""
         raise NotImplementedError
 
@@ -199,19 +212,36 @@ class Chromium(_Browser):
 
     async def try_clock(self, origin: str) -> None:
         """Checked by pings: the two ways must agree within what the pings can tell."""
-        async with self.page(f"{origin}/lab/trial.html") as page:
+        async with self.evaluating(f"{origin}/lab/trial.html") as page:
             pinged, bound, step = await _ping(page)
             exact, _ = await self.time_origin(page)
         apart = abs(pinged - exact) / 1e6
         method = f"NavigationStart on CLOCK_MONOTONIC; pings agree to {apart:.3f} ms and can tell {bound:.3f} ms"
         self.clock = Clock(method, apart + bound if apart > bound else NAVIGATION_START_MS + step, step)
 
-    async def time_origin(self, page: Page) -> tuple[int, float]:
-        session = await page.context.new_cdp_session(page)
-        await session.send("Performance.enable", {"timeDomain": "timeTicks"})
-        metrics = (await session.send("Performance.getMetrics"))["metrics"]
+    def evaluating(self, url: str) -> AbstractAsyncContextManager["Evaluates"]:
+        return self._bare(url) if self.fresh else self.page(url)
+
+    @asynccontextmanager
+    async def _bare(self, url: str) -> AsyncIterator[BarePage]:
+        async with bare_page(self.browser) as page:
+            await page.goto(url)
+            await page.evaluate(LOADED)
+            yield page
+
+    async def time_origin(self, page: "Evaluates") -> tuple[int, float]:
+        metrics = (await self._metrics(page))["metrics"]
         start: float = next(metric["value"] for metric in metrics if metric["name"] == "NavigationStart")
         return round(start * 1e9), self.clock.bound_ms
+
+    async def _metrics(self, page: "Evaluates") -> Any:
+        if isinstance(page, BarePage):
+            await page.send("Performance.enable", timeDomain="timeTicks")
+            return await page.send("Performance.getMetrics")
+        assert isinstance(page, Page)
+        session = await page.context.new_cdp_session(page)
+        await session.send("Performance.enable", {"timeDomain": "timeTicks"})
+        return await session.send("Performance.getMetrics")
 
 
 class Pinged(_Browser):
@@ -226,14 +256,20 @@ class Pinged(_Browser):
             _, bound, step = await _ping(page)
         self.clock = Clock(f"smallest round trip of {PINGS} pings over a WebSocket, in each page", bound, step)
 
-    async def time_origin(self, page: Page) -> tuple[int, float]:
+    async def time_origin(self, page: "Evaluates") -> tuple[int, float]:
         origin, bound, _ = await _ping(page)
         return origin, bound
 
 
-async def _ping(page: Page) -> tuple[int, float, float]:
+class Evaluates(Protocol):
+    """A page, whoever speaks to it."""
+
+    async def evaluate(self, expression: str) -> Any: ...
+
+
+async def _ping(page: Evaluates) -> tuple[int, float, float]:
     """The page's time origin on the server's clock (ns), the strict bound of that and the clock's step (ms)."""
-    pings = await page.evaluate("count => pings(count)", PINGS)
+    pings = await page.evaluate(f"pings({PINGS})")
     sent, server, received = min(pings["rounds"], key=lambda ping: ping[2] - ping[0])
     middle = (sent + received) / 2
     return int(server) - round(middle * 1e6), (received - sent) / 2 + pings["step"], pings["step"]
@@ -242,18 +278,17 @@ async def _ping(page: Page) -> tuple[int, float, float]:
 class PageReader:
     """A page that follows a transport; what arrived stays in its memory until it is read back."""
 
-    def __init__(self, page: Page, time_origin: Callable[[Page], Awaitable[tuple[int, float]]]) -> None:
+    def __init__(self, page: Evaluates, time_origin: Callable[[Evaluates], Awaitable[tuple[int, float]]]) -> None:
         self.page, self.time_origin = page, time_origin
 
     async def opened(self, seconds: float) -> bool:
-        return bool(await self.page.evaluate("s => trial.until(() => trial.opened.length > 0, s)", seconds))
+        return bool(await self.page.evaluate(f"trial.until(() => trial.opened.length > 0, {seconds})"))
 
     async def reached(self, epoch: int, id_: int, seconds: float) -> bool:
-        there = "([epoch, id, s]) => trial.until(() => trial.reached(epoch, id), s)"
-        return bool(await self.page.evaluate(there, [epoch, id_, seconds]))
+        return bool(await self.page.evaluate(f"trial.until(() => trial.reached({epoch}, {id_}), {seconds})"))
 
     async def seen(self) -> Seen:
-        kept = await self.page.evaluate(f"({READ_BACK})(trial)")
+        kept = await self.page.evaluate(READ_BACK)
         origin, bound = await self.time_origin(self.page)
 
         def ns(now_ms: float) -> int:

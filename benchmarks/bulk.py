@@ -63,7 +63,7 @@ async def measure(server: ServerProcess, whom: Subject, engine: Engine) -> Growt
         raise UserError(
             f"bulk is measured in Chromium alone: no page of {engine.name} can be had that no tool inspects"
         )
-    async with bare_page(await engine.browser.new_browser_cdp_session()) as page:
+    async with bare_page(engine.browser) as page:
         await _open(page, whom, server.origins[0])
         pid = await renderer(page)
         await page.send("HeapProfiler.collectGarbage")

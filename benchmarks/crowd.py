@@ -64,7 +64,8 @@ class Crowd(Child):
         Raises:
             UserError: some could not open; says why.
         """
-        await self.ask("join", name=whom.name, base=f"{origin}/transports/{whom.name}", number=number)
+        base = f"{origin}/transports/{whom.name}"
+        await self.ask("join", name=whom.name, base=base, number=number, patience=PATIENCE)
 
     async def arrived(self) -> int:
         """Deliveries until now."""
@@ -141,9 +142,9 @@ async def _at_rest(server: ServerProcess) -> int:
     return last
 
 
-async def _reach(least: int, count: Callable[[], Awaitable[int]]) -> int:
-    """The count when it has reached `least`, or PATIENCE is over."""
-    end = clock.now() + PATIENCE * 1e9
+async def _reach(least: int, count: Callable[[], Awaitable[int]], patience: float | None = None) -> int:
+    """The count when it has reached `least`, or these seconds, by default PATIENCE, are over."""
+    end = clock.now() + (PATIENCE if patience is None else patience) * 1e9
     while (reached := await count()) < least and clock.now() < end:  # noqa: ASYNC110  (another process's business)
         await asyncio.sleep(LOOK)
     return reached
@@ -156,12 +157,12 @@ class Worker:
         self.known = known
         self.following: dict[asyncio.Task[None], native.Arrivals] = {}
 
-    async def join(self, name: str, base: str, number: int) -> None:
+    async def join(self, name: str, base: str, number: int, patience: float) -> None:
         for _ in range(number):
             arrivals = native.Arrivals()
             task = asyncio.create_task(native.follow(subject(name, self.known), base, {}, arrivals))
             self.following[task] = arrivals
-        if await _reach(len(self.following), self._open) < len(self.following):
+        if await _reach(len(self.following), self._open, patience) < len(self.following):
             raise UserError(f"a crowd of {len(self.following)} could not open by {name}: {self._why()}")
 
     async def count(self) -> int:

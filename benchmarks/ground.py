@@ -83,7 +83,7 @@ class Ground:
             async with engine.reading(self.subjects[cell.subject], server.origins[0], {}, "now") as reader:
                 return await self._watch(cell, number, what, Stage(server, rng, what.seconds), reader)
         except BREAKDOWNS as error:
-            return Trial(cell, number, "failed", str(error).strip().splitlines()[0])
+            return Trial(cell, number, "failed", (str(error).strip() or repr(error)).splitlines()[0])
 
     async def _watch(self, cell: Cell, number: int, what: Scenario, stage: Stage, reader: Reader) -> Trial:
         if not await reader.opened(OPENING):
@@ -153,4 +153,5 @@ def _split(wire: dict[str, Any], sent: list[Entry], seen: Seen) -> dict[str, Any
         "packets": {"down": totals.segments_down, "up": totals.segments_up},
         "connections": totals.connections,
         "requests": totals.requests,
+        "others": totals.others,
     }

@@ -18,6 +18,7 @@ from benchmarks import stats, summary
 from benchmarks.ground import Ground
 from benchmarks.plan import Block, Plan, from_settings
 from benchmarks.runs import Cell, Run, Trial, read_trials, write_trial
+from benchmarks.scenarios import scenario
 from lab.errors import UserError
 from lab.transport import Subject
 
@@ -174,10 +175,15 @@ def _head(plan: Plan, seed: int) -> Run:
         plan=plan.name,
         seed=seed,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        settings=plan.as_settings(),
+        settings=plan.as_settings() | {"scenarios": scenario_titles(plan)},
         machine=machine(),
         versions={"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
     )
+
+
+def scenario_titles(plan: Plan) -> dict[str, str]:
+    """What the plan's scenarios are: a run tells, for they may change."""
+    return {name: scenario(name).title for block in plan.blocks for name in block.scenarios}
 
 
 def machine() -> dict[str, Any]:

@@ -99,6 +99,8 @@ def load(name: str) -> Plan:
     except ValueError as error:
         raise UserError(f"plan {name!r} is no TOML: {error}") from error
     blocks = tuple(_block(block, name) for block in _typed(told.pop("block", None), list, f"plan {name!r}: block"))
+    if not blocks:
+        raise UserError(f"plan {name!r} has no block: nothing would be measured")
     return Plan(
         name=path.stem,
         about=str(told.pop("about", "")),
@@ -110,7 +112,8 @@ def load(name: str) -> Plan:
 
 def from_settings(settings: Mapping[str, Any]) -> Plan:
     """The plan that `Plan.as_settings` was made of, after it has been through JSON."""
-    return Plan(**{**settings, "blocks": tuple(map(_thawed, settings["blocks"]))})
+    kept = {key: settings[key] for key in ("name", "about", "budget")}
+    return Plan(**kept, blocks=tuple(map(_thawed, settings["blocks"])))
 
 
 def _thawed(block: Mapping[str, Any]) -> Block:
@@ -118,10 +121,11 @@ def _thawed(block: Mapping[str, Any]) -> Block:
     return Block(**values)
 
 
-def _block(told: dict[str, Any], plan: str) -> Block:
-    where, told = f"plan {plan!r}", dict(told)
+def _block(told: Any, plan: str) -> Block:
+    where = f"plan {plan!r}"
+    told = dict(_typed(told, dict, f"{where}: a block"))
     values: dict[str, Any] = {
-        key: tuple(_typed(told.pop(key), list, f"{where}: {key}"))
+        key: _names(told.pop(key), f"{where}: {key}")
         for key in ("engines", "scenarios", "transports", "links")
         if key in told
     }
@@ -135,13 +139,13 @@ def _block(told: dict[str, Any], plan: str) -> Block:
 
 
 def _narrow(blocks: Sequence[Block], key: str, names: tuple[str, ...]) -> list[Block]:
-    """The blocks with only those names; what no block has comes to the last, which is the plan's main one."""
+    """The blocks with only those names; what none has comes to the one of most rounds, which is the plan's main one."""
     if key == "transports":
         return [replace(block, transports=names) for block in blocks]
     planned = {name for block in blocks for name in getattr(block, key)}
     news = tuple(name for name in names if name not in planned)
     kept = [tuple(name for name in names if name in getattr(block, key)) for block in blocks]
-    kept[-1] += news
+    kept[max(range(len(blocks)), key=lambda n: blocks[n].rounds)] += news
     changed: list[dict[str, Any]] = [{key: one} for one in kept]
     return [replace(block, **change) for block, change in zip(blocks, changed, strict=True) if change[key]]
 
@@ -162,6 +166,13 @@ def _typed(value: Any, kind: type, what: str) -> Any:
     return value
 
 
+def _names(value: Any, what: str) -> tuple[str, ...]:
+    names = tuple(_typed(name, str, f"one of {what}") for name in _typed(value, list, what))
+    if not names:
+        raise UserError(f"{what} is empty: nothing would be measured")
+    return names
+
+
 def _rounds(value: Any, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_ROUNDS:
         raise UserError(f"{what} is {value!r}; it must be a whole number from 1 to {MOST_ROUNDS}")
@@ -169,7 +180,7 @@ def _rounds(value: Any, what: str) -> int:
 
 
 def _positive(value: Any, what: str) -> float | None:
-    if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or value <= 0):
+    if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or not value > 0):
         raise UserError(f"{what} is {value!r}; it must be a number of seconds above 0")
     return value
 

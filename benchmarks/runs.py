@@ -116,7 +116,10 @@ class Run:
         if not isinstance(kept, dict) or kept.get("format") != FORMAT:
             version = kept.get("format") if isinstance(kept, dict) else None
             raise UserError(f"{path} is of format {version!r}; this pushlab reads format {FORMAT}")
-        return cls(**kept)
+        try:
+            return cls(**kept)
+        except TypeError as error:
+            raise UserError(f"{path} is damaged: {error}") from error
 
 
 def write_trial(folder: Path, trial: Trial) -> None:
@@ -124,6 +127,7 @@ def write_trial(folder: Path, trial: Trial) -> None:
     head = asdict(trial)
     sent, arrived = head.pop("sent"), head.pop("arrived")
     rows = [head, *({"sent": row} for row in sent), *({"arrived": row} for row in arrived)]
+    head["lines"] = len(rows) - 1  # a file that was cut off is not to be taken for lost events
     (folder / "trials").mkdir(exist_ok=True)
     text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
     write_whole(folder / "trials" / _file_name(trial), text)
@@ -161,9 +165,9 @@ def _file_name(trial: Trial) -> str:
 
 def _read_trial(path: Path) -> Trial:
     rows = list(_rows(path.read_text(encoding="utf-8")))
-    if not rows:
-        raise ValueError("it is empty")
     head = dict(rows[0])
+    if (lines := head.pop("lines", len(rows) - 1)) != len(rows) - 1:
+        raise ValueError(f"it has {len(rows) - 1} of {lines} lines after the head")
     head["cell"] = Cell(**head["cell"])
     head["lost"] = [tuple(row) for row in head["lost"]]
     sent = [tuple(row["sent"]) for row in rows if "sent" in row]
@@ -172,7 +176,7 @@ def _read_trial(path: Path) -> Trial:
 
 
 def _rows(text: str) -> Iterator[Mapping[str, Any]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):  # JSON may hold other ends of lines
         try:
             yield json.loads(line)
         except ValueError as error:

@@ -210,6 +210,10 @@ def _doubts(trials: Sequence[Trial], late: Floats) -> Iterator[Row]:
     if failed:
         what = f"{len(failed)} of {len(trials)} trials failed: {failed[0].reason}"
         yield {"what": what, "advice": "look into why; the figures are of the other trials"}
+    mixed = sum(trial.wire.get("others", 0) for trial in trials)
+    if mixed:
+        what = f"{mixed} requests for other things shared the transport's connections, and count among its bytes"
+        yield {"what": what, "advice": "take the wire bytes as an upper bound"}
     broken = [trial for trial in trials if trial.lost and trial.cell.scenario not in DISTURBED]
     if broken:
         what = f"{len(broken)} of {len(trials)} trials lost a connection that nobody cut: {broken[0].lost[0][1]}"

@@ -83,6 +83,7 @@ class Pages(StaticFiles):
             "Cross-Origin-Resource-Policy": "same-site",
             "Content-Security-Policy": f"default-src 'self'; connect-src 'self' {reach}; frame-ancestors 'self'",
             "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "origin",  # a trial's long address would count as a transport's bytes
             "Cache-Control": "no-cache",
         }
 

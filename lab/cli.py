@@ -179,6 +179,36 @@ def report(
     show(str(page))
 
 
+@app.command()
+def compare(  # noqa: PLR0913  (the command's options)
+    before: Annotated[Path, typer.Argument(metavar="A", help="A folder that `pushlab bench` made.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="The same plan, measured later.")],
+    *,
+    fail_on: Annotated[
+        str | None, typer.Option(help="Exit with 1 if a cell grew by more, lost events or broke: p50=10%,open=25%.")
+    ] = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Even if machines or plans are unlike.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show what did not change, too.")] = False,
+    markdown: Annotated[Path | None, typer.Option(help="File for a summary in Markdown, for a pull request.")] = None,
+) -> int:
+    """Show what changed from one run of a plan to another."""
+    from benchmarks import compare as runs  # noqa: PLC0415  (see the head of this file)
+
+    thresholds = runs.parse_fail_on(fail_on) if fail_on is not None else None
+    comparison = runs.compare(runs.read(before), runs.read(after), anyway=anyway)
+    failures = None if thresholds is None else comparison.failures(thresholds)
+    for sentence in runs.cautions(comparison):
+        tell(sentence)
+    if everything or comparison.changes:
+        show_table(runs.table(comparison, everything=everything))
+    show(runs.words(comparison))
+    if markdown is not None:
+        markdown.write_text(runs.markdown(comparison, failures), encoding="utf-8")
+    for sentence in failures or ():
+        tell(f"fails: {sentence}")
+    return 1 if failures else 0
+
+
 @app.command(name="listen")
 def listen_(
     transport: Annotated[str, typer.Argument(help="A transport's name, as `pushlab transports` shows it.")],

@@ -197,10 +197,23 @@ def _by_path() -> Iterator[Found]:
 
 def _by_entry_point() -> Iterator[Found]:
     for point in entry_points(group="pushlab.transports"):
-        spec = importlib.util.find_spec(point.module)
-        if spec is None or spec.origin is None:
+        if not NAME.fullmatch(point.name):
+            raise UserError(f"the entry point {point.name!r} is no name of a transport: lower case with underscores")
+        init = _init_of(point.module)
+        if init is None:
             raise UserError(f"the entry point {point.name!r} names {point.module!r}, which is no package")
-        yield _load(point.name, Path(spec.origin).parent, point.load)
+        yield _load(point.name, init.parent, point.load)
+
+
+def _init_of(package: str) -> Path | None:
+    """Its __init__.py; None where there is no such package: a single module has no folder of its own."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except ModuleNotFoundError:  # what it is said to be a part of
+        return None
+    if spec is None or spec.origin is None or spec.submodule_search_locations is None:
+        return None
+    return Path(spec.origin)
 
 
 def _import_folder(folder: Path) -> ModuleType:
@@ -225,6 +238,8 @@ def _load(name: str, folder: Path, load: Callable[[], object]) -> Found:
         module = load()
     except ModuleNotFoundError as error:
         return Found(name, folder, None, f"the Python package {error.name!r} is not installed")
+    except ImportError as error:  # there, but another version than it was written for, or without a library of its own
+        return Found(name, folder, None, str(error))
     if not isinstance(getattr(module, "about", None), About) or not callable(getattr(module, "routes", None)):
         raise UserError(
             f"{folder} is no transport: its __init__.py must have `about = About(…)` and `routes(log, options)`"

@@ -80,7 +80,7 @@ class Pens:
         """A position on the scale of delays."""
         ticks = DECADES if self.positive else [-1, -0.3, 0, *(tick for tick in DECADES if tick > 0.1)]
         kind = {"type": "log"} if self.positive else {"type": "symlog", "constant": 0.1}
-        axis = alt.Axis(values=ticks, format="~r", title=title)
+        axis = alt.Axis(values=ticks, format=",~r", title=title)
         return {"shorthand": f"{field}:Q", "scale": alt.Scale(nice=False, padding=8, **kind), "axis": axis}
 
     def _channel(self, values: Sequence[Any], *, key: bool = True) -> dict[str, Any]:

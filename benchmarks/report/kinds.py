@@ -70,7 +70,7 @@ def _timeline_rows(scene: Scene) -> Rows:
 
 
 def _timeline(pens: Pens) -> alt.LayerChart:
-    axis = alt.Axis(title="due, s after the first event", format="~r", grid=False, tickCount=8)
+    axis = alt.Axis(title="due, s after the first event", format=",~r", grid=False, tickCount=8)
     told = tips({f"{key}:{'O' if key in {'round', 'event'} else 'Q'}": title for key, title in EVENT.items()})
     base = alt.Chart().encode(x=alt.X("due:Q", axis=axis), color=pens.colour(), shape=pens.shape(), tooltip=told)
     lost = alt.condition("datum.delay === null", alt.value(90), alt.value(0))  # a filter might leave nothing to scale
@@ -125,7 +125,7 @@ def _age_rows(scene: Scene) -> Rows:
 
 def _age(pens: Pens) -> alt.LayerChart:
     """A row of its own for each transport, as high as its oldest: only straight lines show growth as it is."""
-    x = alt.X("at:Q", axis=alt.Axis(title="s after the first event was due", format="~r", tickCount=8))
+    x = alt.X("at:Q", axis=alt.Axis(title="s after the first event was due", format=",~r", tickCount=8))
     height = alt.YOffset("share:Q", scale=alt.Scale(domain=[-0.08, 1.35], reverse=True))
     base = alt.Chart().encode(x=x, y=names(), yOffset=height)
     coloured = base.encode(color=pens.colour(key=False), opacity=faded())
@@ -160,7 +160,7 @@ def _stack(size: str, parts: str, whole: Iterable[str], unit: str, x: alt.X) -> 
 
 def _wire(_pens: Pens) -> alt.LayerChart:
     base = alt.Chart().encode(y=names(), yOffset=alt.YOffset("direction:N", sort=["down", "up"]))
-    x = alt.X("sum(bytes):Q", axis=alt.Axis(title="bytes per event", format="~r", tickCount=6))
+    x = alt.X("sum(bytes):Q", axis=alt.Axis(title="bytes per event", format=",~r", tickCount=6))
     totals = (
         base.transform_aggregate(total="sum(bytes)", groupby=["transport", "direction"])
         .transform_calculate(label=f"format(datum.total, '{SHORT}') + (datum.direction == 'down' ? ' ↓' : ' ↑')")
@@ -216,7 +216,7 @@ def _cost(name: str, measure: Measure) -> Kind:
     def draw(pens: Pens) -> alt.LayerChart:
         told = tips({"value:Q": measure.unit, "low:Q": "low", "high:Q": "high"})
         base = alt.Chart().encode(y=names(), color=pens.colour(key=False), opacity=faded(), tooltip=told)
-        x = alt.X("value:Q", axis=alt.Axis(title=measure.unit, format="~r", tickCount=6), scale=alt.Scale(zero=True))
+        x = alt.X("value:Q", axis=alt.Axis(title=measure.unit, format=",~r", tickCount=6), scale=alt.Scale(zero=True))
         return layered(
             base.transform_filter("datum.low !== null").mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q"),
             base.mark_point(filled=True, size=90).encode(x=x, shape=pens.shape(key=False)),

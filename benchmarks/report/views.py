@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
+from benchmarks import stats
 from benchmarks.report.figures import COSTS, LATENCIES, MEDIAN, OTHERS, Measure
 from benchmarks.runs import Cell, Trial
 
@@ -103,7 +104,7 @@ class View:
 
 
 def views(summary: Row) -> list[View]:
-    """Every view of a run; first the one that was measured in most rounds, of those the one with most cells."""
+    """Every view of a run; first what can be ranked, browsers before native, then by rounds and cells."""
     grouped: dict[Conditions, dict[str, Row]] = {}
     by_name = {}
     for cell in summary["cells"]:
@@ -113,7 +114,12 @@ def views(summary: Row) -> list[View]:
     for row in summary["differences"]:
         differences.setdefault(conditions(by_name[row["a"]]), []).append(row)
     found = [_view(key, cells, differences.get(key, []), by_name) for key, cells in grouped.items()]
-    return sorted(found, key=lambda view: (not view.judged, -view.rounds[1], -len(view.measured)))
+    return sorted(found, key=_importance)
+
+
+def _importance(view: View) -> tuple[bool, bool, bool, int, int]:
+    few = view.rounds[1] < stats.MIN_ROUNDS
+    return not view.judged, few, view.conditions.engine == "native", -view.rounds[1], -len(view.measured)
 
 
 def _view(key: Conditions, cells: Mapping[str, Row], rows: Sequence[Row], by_name: Mapping[str, Row]) -> View:

@@ -171,20 +171,18 @@ def _cells(summary: Row) -> list[Any]:
 
 
 def _kept(trials: Sequence[Trial]) -> tuple[list[Trial], str]:
-    """The trials of as many rounds as there is room for, and what to say of those that are left out."""
-    measured = [trial for trial in trials if trial.state == "measured"]
+    """The trials of as many rounds as there is room for, and in a sentence, which these are."""
+    counted = sorted((trial for trial in trials if trial.sent), key=lambda trial: trial.round)
     kept: list[Trial] = []
     events = 0
-    for _, mine in groupby(sorted(measured, key=lambda trial: trial.round), key=lambda trial: trial.round):
+    for _, mine in groupby(counted, key=lambda trial: trial.round):
         of_round = list(mine)
         events += sum(len(trial.sent) for trial in of_round)
         if events > MOST_EVENTS:
-            return (
-                kept,
-                f"{len(kept):,} of {len(measured):,} trials, the first rounds of each cell; all are in trials/.",
-            )
+            some = f"{len(kept):,} of {len(counted):,} trials, the first rounds of each cell"
+            return kept, f"This file holds the events of {some}; the folder trials/ beside it holds all."
         kept += of_round
-    return kept, f"all {figures.count(len(measured), 'trial')}, {figures.count(events, 'event')}"
+    return kept, f"This file holds all {figures.count(events, 'event')} of {figures.count(len(counted), 'trial')}."
 
 
 def _packed(trials: Sequence[Trial], cells: Sequence[Any]) -> list[dict[str, Any]]:

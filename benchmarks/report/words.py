@@ -170,7 +170,7 @@ def _ninety(view: View, order: Ranking) -> Iterator[str]:
     if not other.front or not order.front:
         return
     if set(other.front) == set(order.front) and set(other.slower) == set(order.slower):
-        yield "At p90 the order is the same."
+        yield "At p90 it is the same."
         return
     values = listed([f"`{one}` {number(view.by(measure)[one])}" for one in other.front])
     verb = "is fastest" if len(other.front) == 1 else _alike(view, other.front, measure=measure)

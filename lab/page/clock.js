@@ -6,7 +6,8 @@ export async function pings(count, origin = location.origin) {
   await new Promise((done, failed) => { socket.onopen = done; socket.onerror = () => failed(new Error("no clock")); });
   const rounds = [];
   for (let n = 0; n < count; n += 1) {
-    rounds.push(await new Promise((done) => {
+    rounds.push(await new Promise((done, failed) => {
+      socket.onclose = () => failed(new Error("the clock has stopped: its connection is lost"));
       const sent = performance.now();
       socket.onmessage = (message) => done([sent, message.data, performance.now()]);
       socket.send("");

@@ -12,7 +12,12 @@ export function keepTrying(attempt, sink, { watchdog = 0, first = 0.1, longest =
     const dog = watch(watchdog, () => ended.abort(new Error(`silent for ${watchdog} s`)));
     const noted = {
       open() { dog.reset(); failures = 0; sink.open(); },
-      event(line) { dog.reset(); cursor = sink.event(line); return cursor; },
+      event(line) {
+        if (hangUp.signal.aborted) return cursor; // in the middle of what came at once
+        dog.reset();
+        cursor = sink.event(line);
+        return cursor;
+      },
       alive() { dog.reset(); sink.alive(); },
       lost: sink.lost,
     };
@@ -44,8 +49,9 @@ export function keepTrying(attempt, sink, { watchdog = 0, first = 0.1, longest =
 // Resolves after that many seconds, or at once when the signal aborts.
 export function pause(seconds, signal) {
   return new Promise((done) => {
-    const timer = setTimeout(done, seconds * 1000);
-    signal.addEventListener("abort", () => { clearTimeout(timer); done(); }, { once: true });
+    const finish = () => { clearTimeout(timer); signal.removeEventListener("abort", finish); done(); };
+    const timer = setTimeout(finish, seconds * 1000);
+    onAbort(signal, finish);
   });
 }
 

@@ -149,7 +149,9 @@ async def test_a_legend_shows_one_transport_alone(engines: Engines, browser: str
 
 
 @both
-async def test_every_round_can_be_seen(engines: Engines, browser: str, file: Path, run: Made) -> None:
+async def test_every_event_of_every_round_can_be_seen_and_is_named(
+    engines: Engines, browser: str, file: Path, run: Made
+) -> None:
     marks = "document.querySelectorAll('figure[data-kind=timeline] .mark-symbol path').length"
     async with opened(engines, browser, file) as report:
         events = sum(
@@ -159,15 +161,9 @@ async def test_every_round_can_be_seen(engines: Engines, browser: str, file: Pat
         await report.page.wait_for_function(f"{marks} >= {events}")  # each event, and a place for what was lost
         await report.page.get_by_role("combobox", name="Round").select_option("2")
         await report.page.wait_for_function(f"{marks} < {events}")
-
-
-@both
-async def test_pointing_at_a_mark_names_the_event(engines: Engines, browser: str, file: Path) -> None:
-    async with opened(engines, browser, file) as report:
         await report.page.locator("figure[data-kind=timeline] .mark-symbol path").first.hover(force=True)
-        tip = report.page.locator("#vg-tooltip-element.visible")
         for said in ("transport", "round", "event", "latency, ms"):
-            await expect(tip).to_contain_text(said)
+            await expect(report.page.locator("#vg-tooltip-element.visible")).to_contain_text(said)
 
 
 @both
@@ -248,6 +244,10 @@ async def test_nothing_is_cut_on_paper(engines: Engines, file: Path) -> None:
         )
         assert await report.value(charts)
         assert await report.value("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid"
+        assert await report.value(
+            "document.querySelector('.shown .matrix').getBoundingClientRect().right <= innerWidth"
+        )
+        assert await report.value("document.querySelector('.shown tbody .who').getBoundingClientRect().width >= 60")
         await report.value("dispatchEvent(new Event('beforeprint'))")
         assert await report.value("[...document.querySelectorAll('.other')].every(details => details.open)")
         await report.value("dispatchEvent(new Event('afterprint'))")
