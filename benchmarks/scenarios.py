@@ -63,7 +63,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
         Scenario("steady", "60 events/s of 100 B, each at a random instant of its period",
-                 "steady:rate=60,size=100", 1.0, undisturbed),
+                 "steady:rate=60,size=100", 0.9, undisturbed),
         Scenario("burst", "30 events of 100 B at once, twice a second",
                  "bursts:rate=2,count=30,size=100", 1.0, undisturbed),
         Scenario("large", "20 events/s of 16 KiB",

@@ -6,77 +6,97 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from conftest import SUBJECTS, Engines, ids
+from conftest import SUBJECTS, Engines
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from benchmarks.browser import Reader, Seen
 from lab.app import create_app
 from lab.log import Log
 from lab.server import Server, listen, origin, serving
 
 GONE = "the browser has given up"
 
-REFUSALS: dict[str, Callable[[], Response]] = {
+REFUSALS: Mapping[str, Callable[[], Response]] = {
     "204": lambda: Response(status_code=204),
     "502": lambda: PlainTextResponse("bad gateway\n", 502),
-    "a wrong type": lambda: HTMLResponse("<p>please log in first"),
+    "type": lambda: HTMLResponse("<p>please log in first"),
 }
+BOTH = ("sse", "sse:native")
+
+FOLLOW = """async ([refusals, names]) => {
+    const { follow } = await import("/lab/follow.js");
+    window.readers = {};
+    for (const refusal of refusals) for (const name of names)
+        readers[`${refusal} ${name}`] = follow(name, { cursor: "", origin: `${location.origin}/${refusal}` });
+}"""
+SEEN = """() => Object.entries(readers).map(([name, { arrivals, opened, lost, gaps }]) =>
+    [name, { ids: arrivals.map(([, id]) => id), opened: opened.length, lost: lost.map(([, why]) => why), gaps }])"""
 
 
 @dataclass
 class Moody:
-    """A proxy, as it were: while `refusal` is set, it answers in the server's place."""
+    """Proxies, as it were: in a bad mood, what is asked for under /204, say, is answered so in the server's place."""
 
     app: ASGIApp
-    refusal: Callable[[], Response] | None = None
+    bad_mood: bool
     asked: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        events = scope["type"] == "http" and scope["path"].endswith("/events")
-        if events:
-            self.asked[scope["path"]] += 1
-        await (self.refusal() if events and self.refusal else self.app)(scope, receive, send)
+        refusal, _, path = scope.get("path", "").removeprefix("/").partition("/")
+        if refusal not in REFUSALS:
+            await self.app(scope, receive, send)
+            return
+        self.asked[f"{refusal} {path.split('/')[1]}"] += 1
+        scope = {**scope, "path": f"/{path}", "raw_path": f"/{path}".encode()}
+        await (REFUSALS[refusal]() if self.bad_mood else self.app)(scope, receive, send)
 
 
 @dataclass
 class Stage:
+    """A page with a reader of each kind behind each proxy."""
+
     log: Log
-    proxy: Moody
+    proxies: Moody
     server: Server
-    sse: Reader
-    native: Reader
+    page: Any
+
+    async def until(self, there: Callable[[dict[str, Any]], bool], *names: str) -> dict[str, dict[str, Any]]:
+        """What all readers have seen when each of these has seen that."""
+        deadline = time.monotonic() + 10
+        while True:
+            seen = dict(await self.page.evaluate(SEEN))
+            mine = [one for name, one in seen.items() if name.endswith(names)]
+            if all(map(there, mine)):
+                return seen
+            assert time.monotonic() < deadline, seen
+            await asyncio.sleep(0.02)
+
+    async def the_native_ones_stay_dead(self, ids: list[int]) -> None:
+        """The browser asks no more, though it would have come back long ago; and it was told once."""
+        asked = Counter(self.proxies.asked)
+        await asyncio.sleep(0.7)  # after any other loss it comes back within 0.6 s
+        assert self.proxies.asked == asked
+        for name, seen in (await self.until(lambda _: True)).items():
+            if name.endswith("native"):
+                assert (name, seen["ids"], seen["opened"]) == (name, ids, bool(ids))
+                assert (seen["lost"][-1], seen["lost"].count(GONE)) == (GONE, 1)
 
 
 @asynccontextmanager
-async def staged(engines: Engines, browser: str, refusal: Callable[[], Response] | None = None) -> AsyncIterator[Stage]:
-    """A server of its own, and a page for each of the two."""
-    engine, log, sockets = await engines.get(browser), Log(), listen()
+async def staged(engines: Engines, browser: str, *, bad_mood: bool) -> AsyncIterator[Stage]:
+    engine: Any = await engines.get(browser)
+    log, sockets = Log(), listen()
     here = origin(sockets[0])
-    proxy = Moody(create_app(log, [SUBJECTS["sse"], SUBJECTS["sse:native"]], origins=[here]), refusal)
-    async with (
-        serving(proxy, log, sockets) as server,
-        engine.reading(SUBJECTS["sse"], here, {}, "") as sse,
-        engine.reading(SUBJECTS["sse:native"], here, {}, "") as native,
-    ):
-        yield Stage(log, proxy, server, sse, native)
-
-
-async def until(reader: Reader, there: Callable[[Seen], bool], seconds: float = 10) -> Seen:
-    deadline = time.monotonic() + seconds
-    while not there(seen := await reader.seen()):
-        assert time.monotonic() < deadline, seen
-        await asyncio.sleep(0.02)
-    return seen
-
-
-def given_up(seen: Seen) -> bool:
-    return any(why == GONE for _, why in seen.lost)
+    proxies = Moody(create_app(log, [SUBJECTS[name] for name in BOTH], origins=[here]), bad_mood)
+    async with serving(proxies, log, sockets) as server, engine.page(f"{here}/lab/trial.html") as page:
+        await page.evaluate(FOLLOW, [list(REFUSALS), BOTH])
+        yield Stage(log, proxies, server, page)
 
 
 async def append(log: Log, *data: int) -> None:
@@ -85,48 +105,30 @@ async def append(log: Log, *data: int) -> None:
 
 
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])
-async def test_a_reader_that_was_refused_goes_on_at_its_cursor(browser: str, engines: Engines) -> None:
-    async def refused_later(refusal: Callable[[], Response]) -> None:
-        async with staged(engines, browser) as stage:
-            await append(stage.log, 1, 2)
-            for reader in (stage.sse, stage.native):
-                assert await reader.reached(stage.log.epoch, 2, 10)
-            stage.proxy.refusal = refusal
-            stage.server.cut()
-            for reader in (stage.sse, stage.native):
-                await until(reader, given_up)
-            await append(stage.log, 3, 4)
-            stage.proxy.refusal = None
-            assert await stage.sse.reached(stage.log.epoch, 4, 10)
-            seen = await stage.sse.seen()
-            assert ids(seen) == [1, 2, 3, 4]
-            assert (len(seen.opened), seen.gaps) == (2, [])
-            await stays_dead(stage, [1, 2], 1)
-
-    await asyncio.gather(*(refused_later(refusal) for refusal in REFUSALS.values()))
+async def test_a_reader_that_is_refused_goes_on_at_its_cursor(browser: str, engines: Engines) -> None:
+    async with staged(engines, browser, bad_mood=False) as stage:
+        await append(stage.log, 1, 2)
+        await stage.until(lambda seen: seen["ids"] == [1, 2], *BOTH)
+        stage.proxies.bad_mood = True
+        stage.server.cut()
+        await stage.until(lambda seen: GONE in seen["lost"], *BOTH)
+        await append(stage.log, 3, 4)
+        stage.proxies.bad_mood = False
+        seen = await stage.until(lambda seen: len(seen["ids"]) >= 4, "sse")
+        for refusal in REFUSALS:
+            mine = seen[f"{refusal} sse"]
+            assert (mine["ids"], mine["opened"], mine["gaps"]) == ([1, 2, 3, 4], 2, [])
+        await stage.the_native_ones_stay_dead([1, 2])
 
 
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])
-async def test_a_reader_that_was_refused_at_first_gets_in_later(browser: str, engines: Engines) -> None:
-    async def refused_first(refusal: Callable[[], Response]) -> None:
-        async with staged(engines, browser, refusal) as stage:
-            await append(stage.log, 1, 2)
-            for reader in (stage.sse, stage.native):
-                await until(reader, given_up)
-            stage.proxy.refusal = None
-            assert await stage.sse.reached(stage.log.epoch, 2, 10)
-            assert ids(await stage.sse.seen()) == [1, 2]
-            await stays_dead(stage, [], 0)
-
-    await asyncio.gather(*(refused_first(refusal) for refusal in REFUSALS.values()))
-
-
-async def stays_dead(stage: Stage, got: list[int], opened: int) -> None:
-    """The browser asks no more, longer than it would have waited at most before it came back."""
-    asked = stage.proxy.asked["/transports/sse:native/events"]
-    await asyncio.sleep(0.7)
-    seen = await stage.native.seen()
-    assert stage.proxy.asked["/transports/sse:native/events"] == asked
-    assert (ids(seen), len(seen.opened)) == (got, opened)
-    assert seen.lost[-1][1] == GONE
-    assert [why for _, why in seen.lost].count(GONE) == 1, "it is told once"
+async def test_a_reader_that_is_refused_at_first_gets_in_later(browser: str, engines: Engines) -> None:
+    async with staged(engines, browser, bad_mood=True) as stage:
+        await append(stage.log, 1, 2)
+        await stage.until(lambda seen: GONE in seen["lost"], *BOTH)
+        stage.proxies.bad_mood = False
+        seen = await stage.until(lambda seen: len(seen["ids"]) >= 2, "sse")
+        for refusal in REFUSALS:
+            mine = seen[f"{refusal} sse"]
+            assert (mine["ids"], mine["opened"], mine["gaps"]) == ([1, 2], 1, [])
+        await stage.the_native_ones_stay_dead([])

@@ -1,111 +1,70 @@
-"""A connection that is silent for too long is given up, and a reader that hangs up hears nothing more."""
+"""A connection that is silent for too long is given up; and a reader that hangs up hears nothing more."""
 
-import asyncio
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import SUBJECTS, Engines, Lab, Labs, claims, ids
+from conftest import SUBJECTS, Engines, Lab, Labs, claims
 
-from benchmarks.browser import Reader, Seen
-
+BROWSERS = pytest.mark.parametrize("browser", ["chromium", "firefox"])
 STREAMING = ["sse", "fetch_streaming", "xhr_streaming", "xhr_streaming:polled", "websocket"]
 WATCHDOG = 0.5
 
-
-async def until(reader: Reader, there: Callable[[Seen], bool], seconds: float = 10) -> Seen:
-    deadline = time.monotonic() + seconds
-    while not there(seen := await reader.seen()):
-        assert time.monotonic() < deadline, seen
-        await asyncio.sleep(0.02)
-    return seen
-
-
-def bitten(seen: Seen) -> bool:
-    return any(why == f"silent for {WATCHDOG} s" for _, why in seen.lost)
+FOLLOW = """async ([group, names, origin, watchdog]) => {
+    const { follow } = await import("/lab/follow.js");
+    window[group] = names.map((name) => follow(name, { cursor: "", origin, watchdog }));
+}"""
+SEEN = """(group) => window[group].map(({ arrivals, opened, lost, gaps, alive }) =>
+    ({ ids: arrivals.map(([, id]) => id), opened, lost, gaps: gaps.length, alive }))"""
 
 
-async def test_silence_is_noticed_and_nothing_is_lost_by_it(engine_name: str, engines: Engines, lab: Lab) -> None:
-    lab.settings["heartbeat"] = 0
-    engine = await engines.get(engine_name)
-    before = asyncio.Event()
-
-    async def through_silence(name: str) -> None:
-        reading = engine.reading(SUBJECTS[name], lab.origin, {"watchdog": WATCHDOG}, "")
-        async with reading as reader:
-            assert await reader.reached(lab.log.epoch, 1, 10)
-            await until(reader, lambda seen: bitten(seen) and len(seen.opened) >= 2)
-            arrived.append(name)
-            await before.wait()
-            assert await reader.reached(lab.log.epoch, 3, 10)
-            seen = await reader.seen()
-            assert (name, ids(seen), seen.gaps) == (name, [1, 2, 3], [])
-            quiet = seen.lost[0][0] - seen.opened[0]
-            assert quiet > 0.9 * WATCHDOG * 1e9, "it was given up too soon"
-
-    names = [name for name in STREAMING if claims(SUBJECTS[name], engine_name)]
-    arrived: list[str] = []
-    await lab.log.append("first")
-    async with asyncio.TaskGroup() as group:
-        for name in names:
-            group.create_task(through_silence(name))
-        async with asyncio.timeout(10):
-            while len(arrived) < len(names):
-                await asyncio.sleep(0.01)
-        await lab.log.append("second")
-        await lab.log.append("third")
-        before.set()
+@BROWSERS
+async def test_silence_is_noticed_and_signs_of_life_are_heard(browser: str, engines: Engines, lab: Lab) -> None:
+    """In one page at the same time: those that hear nothing come back and lose nothing, the others stay."""
+    engine: Any = await engines.get(browser)
+    async with engine.page(f"{lab.origin}/lab/trial.html") as page:
+        for group, heartbeat, origin in (("fed", 0.1, lab.origins[1]), ("silent", 0, lab.origin)):
+            lab.settings["heartbeat"] = heartbeat  # it holds for whoever comes from now on
+            await page.evaluate(FOLLOW, [group, STREAMING, origin, WATCHDOG])
+            await page.wait_for_function("(group) => window[group].every((one) => one.opened.length)", arg=group)
+        await page.wait_for_function("() => silent.every((one) => one.opened.length >= 2)")
+        await page.wait_for_function("() => fed.every((one) => one.alive >= 8)")
+        for n in range(3):
+            await lab.log.append(n)
+        await page.wait_for_function("() => [...fed, ...silent].every((one) => one.arrivals.length >= 3)")
+        for name, silent, fed in zip(
+            STREAMING, await page.evaluate(SEEN, "silent"), await page.evaluate(SEEN, "fed"), strict=True
+        ):
+            assert (name, silent["ids"], silent["gaps"]) == (name, [1, 2, 3], 0)
+            assert (name, {why for _, why in silent["lost"]}) == (name, {f"silent for {WATCHDOG} s"})
+            assert silent["lost"][0][0] - silent["opened"][0] >= WATCHDOG * 1000 - 5, "it was given up too soon"
+            assert (name, fed["ids"], fed["gaps"]) == (name, [1, 2, 3], 0)
+            assert (name, fed["lost"], len(fed["opened"])) == (name, [], 1)
 
 
-async def test_a_sign_of_life_keeps_the_watchdog_quiet(engine_name: str, engines: Engines, lab: Lab) -> None:
-    lab.settings["heartbeat"] = 0.1
-    engine = await engines.get(engine_name)
-
-    async def through_quiet(name: str) -> None:
-        async with engine.reading(SUBJECTS[name], lab.origin, {"watchdog": WATCHDOG}, "now") as reader:
-            assert await reader.opened(10)
-            begun = (await reader.seen()).alive
-            seen = await until(reader, lambda seen: seen.alive >= begun + 10)
-            assert (name, seen.lost, len(seen.opened)) == (name, [], 1)
-
-    names = [name for name in STREAMING if claims(SUBJECTS[name], engine_name)]
-    await asyncio.gather(*map(through_quiet, names))
-
-
-HANG_UP_AT_THE_FIRST = """async ([name, cursor]) => {
+HANG_UP_AT_THE_FIRST = """(names) => Promise.all(names.map(async ([name, origin]) => {
     const { connect } = await import("/lab/transports.js");
     const heard = [];
-    const hungUp = new Promise((done) => {
-        const say = (what) => () => { heard.push(what); };
+    await new Promise((done) => {
         let hangUp = null;
-        const sink = { cursor, open: say("open"), alive: say("alive"), lost: say("lost"), event(line) {
-            heard.push("event");
-            hangUp();
-            done();
-            return "now";
-        } };
-        connect(name, sink).then((end) => { hangUp = end; });
+        const say = (what) => () => { heard.push(what); };
+        const event = () => { heard.push("event"); hangUp(); done(); return "now"; };
+        const sink = { cursor: "", event, open() {}, alive() {}, lost: say("lost") };
+        connect(name, sink, { origin }).then((end) => { hangUp = end; });
     });
-    await hungUp;
-    await new Promise((done) => setTimeout(done, 250));
-    return heard.filter((what) => what !== "open" && what !== "alive");
-}"""
+    await new Promise((done) => setTimeout(done, 150));
+    return [name, heard];
+}))"""
 
 
-@pytest.mark.parametrize("browser", ["chromium", "firefox"])
+@BROWSERS
 async def test_a_reader_that_hangs_up_hears_nothing_more(browser: str, engines: Engines, labs: Labs) -> None:
     """Not even of what came at once with the last event that it wanted."""
     engine: Any = await engines.get(browser)
-
-    async def heard(name: str, lab: Lab) -> list[str]:
-        async with engine.page(f"{lab.origin}/lab/trial.html") as page:
-            said: list[str] = await page.evaluate(HANG_UP_AT_THE_FIRST, [name, ""])
-            return said
-
-    by_name = {name: await labs.for_(one) for name, one in SUBJECTS.items() if claims(one, browser)}
-    for log in {id(lab.log): lab.log for lab in by_name.values()}.values():
-        for n in range(5):
-            await log.append(n)
-    for name, said in zip(by_name, await asyncio.gather(*map(heard, by_name, by_name.values())), strict=True):
-        assert (name, said) == (name, ["event"])
+    lab = await labs.for_()
+    names = [name for name, one in SUBJECTS.items() if claims(one, browser) and not one.options.server]
+    for n in range(5):
+        await lab.log.append(n)
+    async with engine.page(f"{lab.origin}/lab/trial.html") as page:
+        asked = [(name, lab.origins[n % 2]) for n, name in enumerate(names)]
+        heard = dict(await page.evaluate(HANG_UP_AT_THE_FIRST, asked))
+    assert heard == {name: ["event"] for name in names}

@@ -281,3 +281,28 @@ async def test_a_stream_that_the_server_ends_is_lost(name: str) -> None:
                 await asyncio.sleep(0.001)
         task.cancel()
         await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("heartbeat", [0, 0.05])
+async def test_a_watchdog_bites_where_a_server_gives_no_sign_of_life(heartbeat: float, lab: Lab) -> None:
+    lab.settings["heartbeat"] = heartbeat
+    await lab.log.append("before")
+    seen = {name: Arrivals() for name in ("fetch_streaming", "sse", "websocket", "xhr_streaming")}
+    tasks = [
+        asyncio.create_task(
+            follow(SUBJECTS[name], f"{lab.origin}/transports/{name}", {"watchdog": 0.5}, one, cursor="")
+        )
+        for name, one in seen.items()
+    ]
+    async with asyncio.timeout(10):
+        while not all(one.alive >= 12 if heartbeat else len(one.opened) >= 2 for one in seen.values()):
+            await asyncio.sleep(0.01)
+        await lab.log.append("after")
+        while not all(len(one.events) >= 2 for one in seen.values()):
+            await asyncio.sleep(0.01)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for name, one in seen.items():
+        assert (name, [id_ for _, id_, _ in one.events]) == (name, [1, 2])
+        assert (name, {why for _, why in one.lost}) == (name, set() if heartbeat else {"silent for 0.5 s"})
