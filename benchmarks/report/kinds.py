@@ -218,7 +218,13 @@ def _cost(name: str, measure: Measure) -> Kind:
         base = alt.Chart().encode(y=names(), color=pens.colour(key=False), opacity=faded(), tooltip=told)
         x = alt.X("value:Q", axis=alt.Axis(title=measure.unit, format=",~r", tickCount=6), scale=alt.Scale(zero=True))
         return layered(
-            base.transform_filter("datum.low !== null").mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q"),
+            # A lone trial has no limits: a rule of no length, for none at all would leave the axis without an extent.
+            base.transform_calculate(
+                least="isValid(datum.low) ? datum.low : datum.value",
+                most="isValid(datum.high) ? datum.high : datum.value",
+            )
+            .mark_rule(strokeWidth=2)
+            .encode(x="least:Q", x2="most:Q"),
             base.mark_point(filled=True, size=90).encode(x=x, shape=pens.shape(key=False)),
         )
 

@@ -335,7 +335,7 @@ async def test_what_a_transport_prints_is_no_answer(tmp_path: Path, monkeypatch:
         "    return APIRouter()\n"
     )
     monkeypatch.setenv("PUSHLAB_TRANSPORTS", str(folder))
-    async with server_process(["chatty"]) as server:
+    async with asyncio.timeout(10), server_process(["chatty"]) as server:
         assert await server.ask("append", data=1)
 
 
