@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ class Pages(StaticFiles):
     def __init__(self, origins: Iterable[str], **where: Any) -> None:
         super().__init__(**where)
         hosts = dict.fromkeys(origin.rpartition(":")[0] for origin in origins)  # any port: a link may stand there
-        reach = " ".join(f"{host}:* {host.replace('http', 'ws', 1)}:*" for host in hosts)
+        reach = " ".join(dict.fromkeys(source for host in hosts for source in _sources(host)))
         self.headers = {
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Embedder-Policy": "require-corp",
@@ -94,6 +94,13 @@ class Pages(StaticFiles):
         response = await super().get_response(path, scope)
         response.headers.update(self.headers)
         return response
+
+
+def _sources(host: str) -> Iterator[str]:
+    """What a policy calls that host; it has no name for an IPv6 address, only for everything of its scheme."""
+    source = f"{host.partition(':')[0]}:" if "[" in host else f"{host}:*"
+    yield source
+    yield source.replace("http", "ws", 1)
 
 
 def _guards(origins: list[str], hosts: Iterable[str]) -> list[Middleware]:

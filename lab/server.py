@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -35,11 +35,11 @@ class Bounded(Counted):
 class Server(uvicorn.Server):
     """Ends the log as soon as it is told to stop: uvicorn waits for responses, and those wait for the log."""
 
-    def __init__(self, config: uvicorn.Config, log: Log) -> None:
+    def __init__(self, config: uvicorn.Config, log: Log, *, signals: bool = True) -> None:
         super().__init__(config)
         state = State()
         self.server_state, self.meter = state, state.meter
-        self.log = log
+        self.log, self.signals = log, signals
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Raises:
@@ -57,6 +57,11 @@ class Server(uvicorn.Server):
         cutting = asyncio.get_running_loop().call_later(PATIENCE, self.cut)
         await super().shutdown(sockets)
         cutting.cancel()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals() if self.signals else nullcontext():
+            yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.log.close()
@@ -115,12 +120,18 @@ def origin(listening: socket.socket) -> str:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, log: Log, sockets: Sequence[socket.socket], options: Mapping[str, Any] | None = None
+    app: ASGIApp,
+    log: Log,
+    sockets: Sequence[socket.socket],
+    options: Mapping[str, Any] | None = None,
+    *,
+    signals: bool = True,
 ) -> AsyncIterator[Server]:
     """A server in this process and this event loop, ready to answer; stopped, with the log closed, at the end.
 
     Args:
         options: of uvicorn: what a variant asks of the server as a whole.
+        signals: whether SIGINT and SIGTERM end it; False where they are somebody else's.
 
     Raises:
         UserError: something that a transport needs beside its routes could not start.
@@ -135,7 +146,7 @@ async def serving(
         timeout_graceful_shutdown=2,
         **{"ws_per_message_deflate": False, **(options or {})},
     )
-    server = Server(config, log)
+    server = Server(config, log, signals=signals)
     task = asyncio.create_task(server.serve(sockets=list(sockets)))
     try:
         while not server.started and not task.done():  # noqa: ASYNC110  (uvicorn tells in no other way)

@@ -73,7 +73,7 @@ async def running_lab(options: dict[str, Any] | None = None, friends: list[str] 
     log, sockets, settings = Log(count=RETAINED), listen(count=2), dict(SETTINGS)
     origins = [origin(one) for one in sockets]
     app = create_app(log, origins=[*origins, *(friends or [])], settings=settings, token="secret")
-    async with serving(app, log, sockets, options) as server:
+    async with serving(app, log, sockets, options, signals=False) as server:
         yield Lab(log, server, origins, settings)
 
 

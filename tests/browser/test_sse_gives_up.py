@@ -105,7 +105,11 @@ async def append(log: Log, *data: int) -> None:
 
 
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])
-async def test_a_reader_that_is_refused_goes_on_at_its_cursor(browser: str, engines: Engines) -> None:
+async def test_sse_goes_on_and_the_browser_alone_does_not(browser: str, engines: Engines) -> None:
+    await asyncio.gather(refused_when_it_comes_back(engines, browser), refused_at_first(engines, browser))
+
+
+async def refused_when_it_comes_back(engines: Engines, browser: str) -> None:
     async with staged(engines, browser, bad_mood=False) as stage:
         await append(stage.log, 1, 2)
         await stage.until(lambda seen: seen["ids"] == [1, 2], *BOTH)
@@ -121,8 +125,7 @@ async def test_a_reader_that_is_refused_goes_on_at_its_cursor(browser: str, engi
         await stage.the_native_ones_stay_dead([1, 2])
 
 
-@pytest.mark.parametrize("browser", ["chromium", "firefox"])
-async def test_a_reader_that_is_refused_at_first_gets_in_later(browser: str, engines: Engines) -> None:
+async def refused_at_first(engines: Engines, browser: str) -> None:
     async with staged(engines, browser, bad_mood=True) as stage:
         await append(stage.log, 1, 2)
         await stage.until(lambda seen: GONE in seen["lost"], *BOTH)

@@ -186,6 +186,22 @@ async def test_the_clock_of_a_page_is_fine_and_foreign_scripts_do_not_run(
         assert await page.evaluate(refused, f"{lab.origins[1]}{HTTP[0]}") == "fetched"
 
 
+@pytest.mark.parametrize("browser", ["chromium", "firefox"])
+async def test_all_ports_are_reached_by_an_address_of_ipv6_too(browser: str, engines: Engines) -> None:
+    engine: Any = await engines.get(browser)
+    try:
+        sockets = listen("::1", count=2)
+    except UserError as none:
+        pytest.skip(str(none))
+    log, (here, there) = Log(), map(origin, sockets)
+    app = create_app(log, origins=[here, there], hosts=["[::1]"])
+    async with serving(app, log, sockets), engine.page(f"{here}/lab/trial.html") as page:
+        reached = "url => fetch(url).then((answer) => answer.status)"
+        assert await page.evaluate(reached, f"{there}{HTTP[0]}") == 200
+        connected = "url => new Promise((done) => { new WebSocket(url).onopen = () => done('open'); })"
+        assert await page.evaluate(connected, f"{there.replace('http', 'ws')}/lab/clock") == "open"
+
+
 async def test_an_unchanged_file_is_still_isolated(lab: Lab) -> None:
     tag = (await ask(lab, "/lab/follow.js")).headers["etag"]
     again = await ask(lab, "/lab/follow.js", If_None_Match=tag)
