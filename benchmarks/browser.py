@@ -332,10 +332,15 @@ class Native:
         reader.following = asyncio.create_task(
             native.follow(subject, base, settings, reader.arrivals, cursor=cursor, on=reader.wake)
         )
+        reader.following.add_done_callback(lambda _: reader.news.set())
         try:
             yield reader
         finally:
             await reader.hang_up()
+
+
+class Broken(Exception):
+    """A client that has a fault of its own; says which."""
 
 
 class NativeReader:
@@ -356,10 +361,14 @@ class NativeReader:
         self.news.set()
 
     async def hang_up(self) -> None:
-        """Raises what made following fail; it never ends by itself."""
+        """Raises:
+        Broken: following has ended by itself, which it never does.
+        """
         self.following.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.following
+        await asyncio.wait([self.following])
+        if not self.following.cancelled():
+            error = self.following.exception()
+            raise Broken(f"the native client broke down: {error!r}") from error
 
     async def opened(self, seconds: float) -> bool:
         return await self._until(lambda: bool(self.arrivals.opened), seconds)
@@ -370,7 +379,7 @@ class NativeReader:
     async def _until(self, there: Callable[[], bool], seconds: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not there():
+                while not there() and not self.following.done():
                     self.news.clear()
                     await self.news.wait()
         return there()

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from benchmarks import bulk, crowd
-from benchmarks.browser import BrowserError, Engine, Reader, Seen, launched
+from benchmarks.browser import Broken, BrowserError, Engine, Reader, Seen, launched
 from benchmarks.runs import Cell, Trial
 from benchmarks.scenarios import Scenario, Stage, scenario
 from lab.errors import UserError
@@ -27,7 +27,7 @@ class Failed(Exception):
     """A trial that yields no numbers; says why."""
 
 
-BREAKDOWNS = (Failed, BrowserError, ConnectionError, UserError)
+BREAKDOWNS = (Failed, Broken, BrowserError, ConnectionError, UserError)
 """What a trial may fail by without hurting the others: its reader, its browser, its server."""
 
 

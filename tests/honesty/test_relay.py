@@ -1,7 +1,6 @@
 """A relay that holds everything back by a known time: latency moves by just that."""
 
 import asyncio
-import math
 from contextlib import AsyncExitStack
 
 import numpy as np
@@ -28,11 +27,18 @@ HOLD = (0.0, 0.005, 0.05)  # seconds
 
 @pytest.mark.parametrize(("name", "reads"), STREAMS)
 async def test_streams_move_by_what_the_relay_held(name: str, reads: str, labs: Labs, engines: Engines) -> None:
-    """To 50 µs: as far as a machine can tell on which nobody else is at work."""
+    """To a millisecond, which no busy machine takes away."""
+    assert await beyond_what_was_held(name, reads, labs, engines) == pytest.approx([0, 0], abs=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "reads"), STREAMS)
+async def test_to_fifty_microseconds(name: str, reads: str, labs: Labs, engines: Engines) -> None:
+    """As far as a machine can tell on which nobody else is at work."""
     for _ in range(ATTEMPTS):
         with others() as machine:
             beyond = await beyond_what_was_held(name, reads, labs, engines)
-        if machine.quiet and not any(map(math.isnan, beyond)):
+        if machine.quiet:
             assert beyond == pytest.approx([0, 0], abs=0.05)
             return
     pytest.skip(f"others took {machine.share:.0%} of the CPUs: too much for ±50 µs; {beyond} ms were seen")
@@ -55,14 +61,14 @@ async def beyond_what_was_held(name: str, reads: str, labs: Labs, engines: Engin
         await asyncio.sleep(max(HOLD))  # the openings are through
         for relay in relays:
             relay.held.clear()
-        due = await played(lab, "metronome:rate=30,size=100,count=90")
+        due = await played(lab, "metronome:rate=30,size=100,count=60")
         delays = [await delays_of(reader, lab, due) for reader in readers]
     held = [np.array(relay.held) / 1e6 for relay in relays]
-    if {len(one) for one in held} != {len(due)}:
-        return [math.nan, math.nan]  # two events came in one chunk: this process stood still for a while
     for n in (1, 2):
         assert np.median(held[n]) >= HOLD[n] * 1000
-    return [float(np.median((delays[n] - delays[0]) - (held[n] - held[0]))) for n in (1, 2)]
+    if {len(one) for one in held} != {len(due)}:  # two events came in one chunk: then there are no pairs
+        delays, held = [[np.median(one)] for one in delays], [[np.median(one)] for one in held]
+    return [float(np.median(np.subtract(delays[n], delays[0]) - np.subtract(held[n], held[0]))) for n in (1, 2)]
 
 
 async def played(lab: Lab, source: str) -> dict[int, int]:

@@ -6,8 +6,12 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import aiohttp
@@ -15,6 +19,9 @@ import pytest
 from conftest import SUBJECTS, Engines, ids
 
 import transports
+from benchmarks import scenarios
+from benchmarks.ground import Ground
+from benchmarks.runs import Cell
 from lab.app import create_app
 from lab.errors import UserError
 from lab.log import Log
@@ -231,6 +238,36 @@ async def test_one_that_lacks_something_is_unavailable_and_says_why(
     async with serving(create_app(log), log, sockets), aiohttp.ClientSession(origin(sockets[0])) as session:
         assert "seventh" not in (await (await session.get("/lab/transports.json")).json())["transports"]
         assert (await session.get("/transports/seventh/events")).status == 404
+
+
+FAULTS = {
+    "import package_that_nobody_has": "No module named 'package_that_nobody_has'",
+    "async def events(base, cursor, options):\n    yield ''\n    raise KeyError('a fault')": "KeyError('a fault')",
+    "async def events(base, cursor, options):\n    yield 'no JSON'": "JSONDecodeError",
+}
+
+
+async def test_a_client_with_a_fault_costs_only_its_own_trials(
+    engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [copied(tmp_path / f"seventh_{n}") for n in range(len(FAULTS))]
+    for folder, client in zip(folders, FAULTS, strict=True):
+        (folder / "client.py").write_text(client)
+    named_by_path(monkeypatch, *folders)
+    monkeypatch.setitem(scenarios.SCENARIOS, "steady", replace(scenarios.SCENARIOS["steady"], seconds=0.2))
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        ground = Ground(stack, subjects(discover()))
+        ground.engines["native"] = await engines.get("native")
+        for folder, fault in zip(folders, FAULTS.values(), strict=True):
+            broken = await ground.trial(Cell(folder.name, None, "native", "steady"), 1, Random(1))
+            assert broken.state == "failed"
+            assert broken.reason.startswith("the native client broke down: ")
+            assert fault in broken.reason
+        sound = await ground.trial(Cell("sse", None, "native", "steady"), 1, Random(1))
+    assert sound.state == "measured"
+    assert len(sound.arrived) == len(sound.sent) == 12
+    assert time.monotonic() - began < 5, "nobody waits for what has broken down"
 
 
 @pytest.mark.parametrize(
