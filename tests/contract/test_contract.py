@@ -6,6 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import pytest
 from conftest import RETAINED, SUBJECTS, Engines, Labs, Stage, claims, ids, running_lab
 
 from benchmarks.browser import Reader, Seen
@@ -132,7 +133,9 @@ async def test_the_servers_end_is_noticed(stage: Stage) -> None:
     assert time.monotonic() - began < 3, "a reader has kept the server from ending"
 
 
-async def test_every_event_once_through_twenty_cuts(engine_name: str, labs: Labs, engines: Engines) -> None:
+async def test_every_event_once_through_twenty_cuts(
+    engine_name: str, labs: Labs, engines: Engines, request: pytest.FixtureRequest
+) -> None:
     """All transports of an engine at once, each through a relay of its own that cuts at a random moment."""
     engine, rng = await engines.get(engine_name), Random(20)
 
@@ -159,7 +162,8 @@ async def test_every_event_once_through_twenty_cuts(engine_name: str, labs: Labs
             relay.cut(rng.choice(["fin", "rst"]))
         finished.append(relay)
 
-    names = [name for name, subject in SUBJECTS.items() if claims(subject, engine_name)]
+    chosen = request.config.getoption("--transport") or SUBJECTS
+    names = [name for name in chosen if claims(SUBJECTS[name], engine_name)]
     started, ready, finished = asyncio.Event(), list[str](), list[Relay]()
     running = [asyncio.create_task(through_cuts(name)) for name in names]
     while len(ready) < len(names) and not any(task.done() for task in running):
