@@ -83,11 +83,13 @@ class Labs:
 
     stack: AsyncExitStack
     running: dict[str, Lab] = field(default_factory=dict)
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def for_(self, subject: Subject | None = None) -> Lab:
         options = dict(subject.options.server) if subject else {}
-        if repr(options) not in self.running:
-            self.running[repr(options)] = await self.stack.enter_async_context(running_lab(options))
+        async with self.starting:
+            if repr(options) not in self.running:
+                self.running[repr(options)] = await self.stack.enter_async_context(running_lab(options))
         lab = self.running[repr(options)]
         lab.fresh()
         return lab
