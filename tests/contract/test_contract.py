@@ -140,8 +140,7 @@ async def test_every_event_once_through_twenty_cuts(
     engine, rng = await engines.get(engine_name), Random(20)
 
     async def through_cuts(name: str) -> tuple[str, Any]:
-        subject = SUBJECTS[name]
-        lab = await labs.for_(subject)
+        subject, lab = SUBJECTS[name], following[name]
         async with (
             relaying(Relay(lab.port)) as relay,
             engine.reading(subject, lab.origin, {"origin": relay.origin}, "now") as reader,
@@ -164,12 +163,13 @@ async def test_every_event_once_through_twenty_cuts(
 
     chosen = request.config.getoption("--transport") or SUBJECTS
     names = [name for name in chosen if claims(SUBJECTS[name], engine_name)]
+    following = {name: await labs.for_(SUBJECTS[name]) for name in names}
     started, ready, finished = asyncio.Event(), list[str](), list[Relay]()
     running = [asyncio.create_task(through_cuts(name)) for name in names]
     while len(ready) < len(names) and not any(task.done() for task in running):
         await asyncio.sleep(0.01)
     started.set()
-    logs = {id(lab.log): lab.log for lab in labs.running.values()}.values()
+    logs = {id(lab): lab.log for lab in following.values()}.values()
     while len(finished) < len(names) and not any(task.done() and task.exception() for task in running):
         for log in logs:
             if log.last < RETAINED - 100:
