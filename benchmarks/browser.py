@@ -257,7 +257,7 @@ class Pinged(_Browser):
         self.clock = Clock(f"smallest round trip of {PINGS} pings over a WebSocket, in each page", bound, step)
 
     async def time_origin(self, page: "Evaluates") -> tuple[int, float]:
-        origin, bound, _ = await _ping(page)
+        origin, bound, _ = await _ping(page, PINGS if self.fresh else 10)
         return origin, bound
 
 
@@ -267,9 +267,9 @@ class Evaluates(Protocol):
     async def evaluate(self, expression: str) -> Any: ...
 
 
-async def _ping(page: Evaluates) -> tuple[int, float, float]:
+async def _ping(page: Evaluates, count: int = PINGS) -> tuple[int, float, float]:
     """The page's time origin on the server's clock (ns), the strict bound of that and the clock's step (ms)."""
-    pings = await page.evaluate(f"pings({PINGS})")
+    pings = await page.evaluate(f"pings({count})")
     sent, server, received = min(pings["rounds"], key=lambda ping: ping[2] - ping[0])
     middle = (sent + received) / 2
     return int(server) - round(middle * 1e6), (received - sent) / 2 + pings["step"], pings["step"]

@@ -147,8 +147,8 @@ class Stage:
         assert await reader.opened(10), (await reader.seen()).lost
         return reader
 
-    async def relay(self, piece: int = 0) -> Relay:
-        return await self.stack.enter_async_context(relaying(Relay(self.lab.port, piece=piece)))
+    async def relay(self) -> Relay:
+        return await self.stack.enter_async_context(relaying(Relay(self.lab.port)))
 
     async def append(self, *data: Any) -> None:
         for one in data:

@@ -90,7 +90,7 @@ def test_the_source_is_on_time(loop: Callable[[], asyncio.AbstractEventLoop]) ->
     """The bars are for a quiet machine, so how quiet it was is measured, too.
 
     Never early: always. The median: each time that others had less than 15 % of the CPUs.
-    p99, which two interruptions spoil: once in five such times.
+    p99, which two interruptions spoil: once in five such times, if there were so many.
     """
     busy: list[float] = []
     p99: list[float] = []
@@ -105,8 +105,8 @@ def test_the_source_is_on_time(loop: Callable[[], asyncio.AbstractEventLoop]) ->
             p99.append(round(np.quantile(late, 0.99), 3))
             if p99[-1] <= 0.5:
                 return
-    if not p99:
-        pytest.skip(f"no quiet machine: others had {busy} of the CPUs")
+    if len(p99) < 5:
+        pytest.skip(f"too seldom quiet to judge by p99, {p99} ms: others had {busy} of the CPUs")
     pytest.fail(f"p99 of at − due: {p99} ms")
 
 
