@@ -1,15 +1,24 @@
 # `make bench` and `make test` set up by themselves what is missing; `make setup` does only that.
-.PHONY: setup bench report test test-slow lint format lock clean
+.PHONY: setup systems bench report behaviours behaviours-long test test-slow lint format lock clean
 bin := .venv/bin
 
 setup: .venv/ready
 	@echo "pushlab is set up: $(bin)/pushlab"
+
+systems:  # proxies and tools of the system that links use; starts no service
+	@./systems.sh
 
 bench: .venv/ready
 	$(bin)/pushlab bench $(ARGS)
 
 report: .venv/ready
 	$(bin)/pushlab report $(or $(ARGS),results/latest)
+
+behaviours: .venv/ready
+	$(bin)/pushlab behaviours $(ARGS)
+
+behaviours-long: .venv/ready  # those that take minutes, too
+	$(bin)/pushlab behaviours --long $(ARGS)
 
 test: .venv/ready
 	$(bin)/pytest -m "not slow" $(ARGS)

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import Scope
 
 from lab import clock
 from lab.errors import UserError
-from lab.guard import OwnOrigins
+from lab.guard import OwnOrigins, Sharing
 from lab.log import Log
 from lab.transport import SETTINGS, Subject, discover, subjects
 
@@ -33,7 +32,7 @@ def create_app(  # noqa: PLR0913  (what differs between servers, named)
     log: Log,
     only: Iterable[Subject] | None = None,
     *,
-    origins: Iterable[str] = (),
+    origins: Collection[str] = (),
     hosts: Iterable[str] = ("127.0.0.1", "localhost"),
     settings: MutableMapping[str, Any] | None = None,
     token: str | None = None,
@@ -41,13 +40,12 @@ def create_app(  # noqa: PLR0913  (what differs between servers, named)
     """The pages, and the routes of each subject, by default of all that are available.
 
     Args:
-        origins: the lab's own, which may reach each other.
+        origins: the lab's own, which may reach each other; what is added to them later, may so at once.
         hosts: names under which the server answers; against DNS rebinding.
         settings: what transports read of `SETTINGS` at each request, so that they can be changed meanwhile.
         token: with it, POST /events appends.
     """
     shown = list(subjects(discover()).values() if only is None else only)
-    origins = list(origins)
     settings = dict(SETTINGS) if settings is None else settings
     app = FastAPI(middleware=_guards(origins, hosts), openapi_url=None)
     app.exception_handler(UserError)(_refuse)
@@ -73,11 +71,15 @@ class Pages(StaticFiles):
 
     shown = frozenset({".html", ".js", ".css", ".svg", ".md", ""})
 
-    def __init__(self, origins: Iterable[str], **where: Any) -> None:
+    def __init__(self, origins: Collection[str], **where: Any) -> None:
         super().__init__(**where)
-        hosts = dict.fromkeys(origin.rpartition(":")[0] for origin in origins)  # any port: a link may stand there
+        self.origins = origins
+
+    @property
+    def headers(self) -> dict[str, str]:
+        hosts = dict.fromkeys(origin.rpartition(":")[0] for origin in self.origins)  # any port: a link may stand there
         reach = " ".join(dict.fromkeys(source for host in hosts for source in _sources(host)))
-        self.headers = {
+        return {
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Embedder-Policy": "require-corp",
             "Cross-Origin-Resource-Policy": "same-site",
@@ -103,20 +105,17 @@ def _sources(host: str) -> Iterator[str]:
     yield source.replace("http", "ws", 1)
 
 
-def _guards(origins: list[str], hosts: Iterable[str]) -> list[Middleware]:
+def _guards(origins: Collection[str], hosts: Iterable[str]) -> list[Middleware]:
     return [
         Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
         Middleware(OwnOrigins, origins=origins),
-        Middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Last-Event-ID", "Cache-Control"],
-        ),
+        Middleware(Sharing, origins=origins),
     ]
 
 
-def _add_registry(app: FastAPI, shown: Iterable[Subject], origins: list[str], settings: Mapping[str, Any]) -> None:
+def _add_registry(
+    app: FastAPI, shown: Iterable[Subject], origins: Collection[str], settings: Mapping[str, Any]
+) -> None:
     listed = {
         subject.name: {
             "title": subject.title,
@@ -130,7 +129,7 @@ def _add_registry(app: FastAPI, shown: Iterable[Subject], origins: list[str], se
 
     @app.get("/lab/transports.json")
     def transports() -> JSONResponse:
-        known = {"transports": listed, "origins": origins, "settings": dict(settings)}
+        known = {"transports": listed, "origins": list(origins), "settings": dict(settings)}
         return JSONResponse(known, headers={"Cache-Control": "no-store"})
 
 

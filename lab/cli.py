@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from lab import link as links
 from lab import live, sources
 from lab.errors import UserError
 from lab.listen import data, listen
@@ -126,6 +127,10 @@ def bench(  # noqa: PLR0913  (the command's options)
     transport: Annotated[list[str] | None, typer.Option(help="Only these; several with commas, or repeated.")] = None,
     engine: Annotated[list[str] | None, typer.Option(help=f"Only these, of {', '.join(sorted(ENGINES))}.")] = None,
     scenario: Annotated[list[str] | None, typer.Option(help="Only these, such as steady or burst.")] = None,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(help="What lies in between: direct, relay:delay=50ms, net:4g, proxy:nginx; repeated for several."),
+    ] = None,
     rounds: Annotated[
         int | None,
         typer.Option(parser=whole(1, 1000), metavar="<int>", help="So many rounds, instead of the plan's."),
@@ -148,7 +153,9 @@ def bench(  # noqa: PLR0913  (the command's options)
 
     among = subjects(discover())
     if resume:
-        if any(given not in (None, []) for given in (plan, transport, engine, scenario, rounds, budget, seed, out)):
+        if any(
+            given not in (None, []) for given in (plan, transport, engine, scenario, link, rounds, budget, seed, out)
+        ):
             raise UserError(f"--resume {str(resume)!r} goes on as it was planned: give no other option")
         return session.perform(measure.Bench.resumed(resume, among))
     chosen = plans.load(plan or "quick").narrowed(
@@ -157,6 +164,7 @@ def bench(  # noqa: PLR0913  (the command's options)
         transports=listed(transport),
         engines=listed(engine),
         scenarios=listed(scenario),
+        links=[links.parse(text).text for text in link or ()],
     )
     folder = session.fresh(out) if out else session.dated(chosen.name)
     return session.perform(measure.Bench(chosen, among, folder, random.randrange(10**6) if seed is None else seed))
@@ -207,6 +215,39 @@ def compare(  # noqa: PLR0913  (the command's options)
     for sentence in failures or ():
         tell(f"fails: {sentence}")
     return 1 if failures else 0
+
+
+@app.command()
+def behaviours(  # noqa: PLR0913  (the command's options)
+    experiment: Annotated[
+        list[str] | None, typer.Argument(help="Only these, by number or name: P1 P16, or coordinated_omission.")
+    ] = None,
+    *,
+    transport: Annotated[list[str] | None, typer.Option(help="Only these; several with commas, or repeated.")] = None,
+    engine: Annotated[list[str] | None, typer.Option(help=f"{', '.join(sorted(ENGINES))}; chromium if none.")] = None,
+    variants: Annotated[bool, typer.Option("--variants", help="Variants of the transports, too.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="Those that take more than a minute and a half, too.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Observe anew what was observed before.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for observations, by default results/behaviours.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show which experiments there are, and make none.")] = False,
+) -> int:
+    """Show who falls into which pitfall: proxies that buffer, connections that die, pages that sleep."""
+    from benchmarks.behaviours import session  # noqa: PLC0415  (see the head of this file)
+    from benchmarks.behaviours.experiment import chosen  # noqa: PLC0415
+
+    wanted = chosen(listed(experiment))
+    if list_:
+        show_table(session.listing(wanted))
+        return 0
+    asked = session.Asked(
+        wanted,
+        session.among(subjects(discover()), listed(transport), variants=variants),
+        session.known_engines(listed(engine)),
+        out or session.FOLDER,
+        long=long,
+        again=again,
+    )
+    return session.perform(asked)
 
 
 @app.command(name="listen")

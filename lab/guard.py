@@ -1,13 +1,25 @@
 """Who may speak to the lab: pages of its own origins, and programs, which send no origin."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Sharing(CORSMiddleware):
+    """CORS for the lab's own origins, also those that it gets while it runs."""
+
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        super().__init__(app, allow_methods=["GET", "POST"], allow_headers=["Last-Event-ID", "Cache-Control"])
+        self.origins = origins
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        return origin in self.origins
 
 
 class OwnOrigins:
@@ -17,8 +29,8 @@ class OwnOrigins:
     the server listens on where something stands in between.
     """
 
-    def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
-        self.app, self.origins = app, frozenset(origins)
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        self.app, self.origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or self._may(scope):

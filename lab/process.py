@@ -8,6 +8,9 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
+import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
@@ -19,6 +22,7 @@ from typing import Any
 from lab import sources
 from lab.app import create_app
 from lab.errors import UserError
+from lab.link.place import HERE, Place
 from lab.log import Log
 from lab.server import Server, listen, origin, serving
 from lab.transport import SETTINGS, Subject, discover, subject, subjects
@@ -63,6 +67,9 @@ class Child:
     name = "the process"
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._speak_to(process)
+
+    def _speak_to(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._ended: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -123,14 +130,18 @@ class Child:
         self._ended.put_nowait(gone)
 
 
-async def start(module: str, *arguments: str) -> asyncio.subprocess.Process:
-    """A Python module as a process that is told what to do, see `obey`."""
+async def start(module: str, *arguments: str, place: Place = HERE, limit: int = 16 << 20) -> asyncio.subprocess.Process:
+    """A Python module as a process that is told what to do, see `obey`.
+
+    Args:
+        limit: bytes of an answer; that to `unwatch` has 45 for each event.
+    """
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments),
+        *(*place.enter, sys.executable, "-m", module, *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the bench, which ends its processes when it has finished
-        limit=1 << 20,
+        limit=limit,
     )
 
 
@@ -139,14 +150,35 @@ class ServerProcess(Child):
 
     Attributes:
         origins: where it listens; each is an origin of its own for browsers.
+        ledger: every append of it, also of those that were killed before.
     """
 
     name = "the server under test"
 
-    def __init__(self, process: asyncio.subprocess.Process, ledger: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, orders: dict[str, Any], place: Place = HERE) -> None:
         super().__init__(process)
-        self.ledger = ledger
+        self.ledger = Path(orders["ledger"])
         self.origins: list[str] = []
+        self._orders, self._place = orders, place
+
+    async def ready(self) -> None:
+        """Raises:
+        UserError: it could not start; says why.
+        """
+        self.origins = await self.ask("origins")
+
+    async def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it by a signal, and wait until it has ended: no server lives until `again`."""
+        self.process.send_signal(how)
+        await self.process.wait()
+        await self._listening
+
+    async def again(self) -> None:
+        """A new process at the same addresses, with an empty log of a new epoch, and the same ledger."""
+        ports = [int(one.rpartition(":")[2]) for one in self.origins]
+        orders = {**self._orders, "ports": ports}
+        self._speak_to(await start("lab.process", json.dumps(orders), place=self._place))
+        await self.ready()
 
     async def play(self, source: str, *, spin: bool = True) -> None:
         """Start a source and wait until it has ended."""
@@ -161,8 +193,9 @@ async def server_process(
     ports: int = 1,
     settings: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
+    place: Place = HERE,
 ) -> AsyncIterator[ServerProcess]:
-    """A server under test that offers these transports on `ports` free loopback ports; gone at the end.
+    """A server under test that offers these transports on `ports` free ports in `place`; gone at the end.
 
     Args:
         settings: the lab's, where they differ from the usual ones. options: uvicorn's.
@@ -172,14 +205,16 @@ async def server_process(
         ledger.touch()
         orders = {
             "only": list(only),
-            "ports": ports,
+            "hosts": list(dict.fromkeys([place.host, place.own])),
+            "ports": [0] * ports,
             "settings": dict(settings or {}),
             "options": dict(options or {}),
             "ledger": str(ledger),
         }
-        server = ServerProcess(await start("lab.process", json.dumps(orders)), ledger)
+        process = await start("lab.process", json.dumps(orders), place=place)
+        server = ServerProcess(process, orders, place)
         try:
-            server.origins = await server.ask("origins")
+            await server.ready()
             yield server
         finally:
             await server.stop()
@@ -189,11 +224,16 @@ class Worker:
     """The child's end: does what it is told; one method a request."""
 
     def __init__(self, log: Log, server: Server, settings: dict[str, Any], origins: list[str]) -> None:
-        self.log, self.server, self.settings, self._origins = log, server, settings, origins
+        self.log, self.server, self.settings = log, server, settings
+        self._allowed, self._origins = origins, list(origins)
         self.playing: asyncio.Task[None] | None = None
 
     async def origins(self) -> list[str]:
         return self._origins
+
+    async def allow(self, origins: list[str]) -> None:
+        """Pages of these origins may use the server: where it is found through a link."""
+        self._allowed.extend(one for one in origins if one not in self._allowed)
 
     async def play(self, source: str, *, spin: bool) -> None:
         """Begin a source; says so when it has ended."""
@@ -236,6 +276,15 @@ class Worker:
         totals = self.server.meter.lap()
         return {"totals": totals and totals._asdict(), "reason": self.server.meter.reason}
 
+    async def unwatch(self) -> dict[str, Any]:
+        """End what `watch` began. When each event was first written, and the smallest round trip, see `lab.stamps`."""
+        stamps = self.server.meter.unwatch()
+        return {
+            "written": [[*event, at] for event, at in stamps.written.items()],
+            "round_trip_us": stamps.round_trip,
+            "reason": stamps.reason or self.server.meter.reason,
+        }
+
 
 def say_ended(playing: asyncio.Task[None]) -> None:
     """Say that a source has ended, and why if it should not have; not if it was stopped, for who did so knows."""
@@ -264,19 +313,30 @@ async def obey(worker: object) -> None:
 
 
 async def work(orders: Mapping[str, Any]) -> None:
+    parent = os.getppid()
     ledger = LedgerFile(Path(orders["ledger"]))
     with contextlib.closing(ledger):
         log = Log(ledger=ledger)
-        sockets = listen(count=orders["ports"])
+        host, *others = orders["hosts"]
+        sockets = [one for port in orders["ports"] for one in listen(host, port)]
         origins = [origin(one) for one in sockets]
+        sockets += [one for port in map(_port, sockets) for other in others for one in listen(other, port)]
         settings = {**SETTINGS, **orders["settings"]}
         offered = subjects(discover())
         only: list[Subject] = [subject(name, offered) for name in orders["only"]]
-        app = create_app(log, only, origins=origins, settings=settings)
+        hosts = [*orders["hosts"], "localhost"]
+        app = create_app(log, only, origins=origins, hosts=hosts, settings=settings)
         async with serving(app, log, sockets, orders["options"]) as server:
             worker = Worker(log, server, settings, origins)
             await obey(worker)
             await worker.stop()
+    if os.getppid() != parent:  # it was killed, and can't clear away any more
+        shutil.rmtree(Path(orders["ledger"]).parent, ignore_errors=True)
+
+
+def _port(listening: socket.socket) -> int:
+    port: int = listening.getsockname()[1]
+    return port
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from fastapi import APIRouter
 
@@ -35,6 +35,7 @@ SETTINGS: Options = {
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 BROWSERS = frozenset({"chromium", "firefox", "webkit"})
 ENGINES = BROWSERS | {"native"}
+Pattern = Literal["polling", "long polling", "streaming", "socket", "other"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ class About:
     year: int  # since when browsers could
     wire: str  # what travels, in a few words
     spec: str  # where it is defined
+    pattern: Pattern = "other"  # how it asks: by turns, with patience, once, or by a protocol of its own
     uses: frozenset[str] = frozenset()  # browser interfaces, lower case: "eventsource"
     resumes: bool = True  # goes on at a cursor
     ordered: bool = True

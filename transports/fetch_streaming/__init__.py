@@ -10,6 +10,7 @@ about = About(
     year=2015,
     wire="one HTTP response, a line per event",
     spec="https://fetch.spec.whatwg.org/",
+    pattern="streaming",
     uses=frozenset({"fetch", "readablestream"}),
 )
 

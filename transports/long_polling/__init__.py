@@ -12,6 +12,7 @@ about = About(
     year=1999,
     wire="an HTTP request per batch of events, held open",
     spec="https://www.rfc-editor.org/rfc/rfc6202",
+    pattern="long polling",
     uses=frozenset({"fetch"}),
 )
 

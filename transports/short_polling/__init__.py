@@ -10,6 +10,7 @@ about = About(
     year=1999,
     wire="an HTTP request every half second",
     spec="https://www.rfc-editor.org/rfc/rfc9110",
+    pattern="polling",
     uses=frozenset({"fetch"}),
     variants={"100ms": Variant(title="every 100 ms", client={"every": 0.1})},
 )

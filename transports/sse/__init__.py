@@ -12,6 +12,7 @@ about = About(
     year=2010,
     wire="one HTTP response, text/event-stream",
     spec="https://html.spec.whatwg.org/multipage/server-sent-events.html",
+    pattern="streaming",
     uses=frozenset({"eventsource"}),
     variants={
         "native": Variant(title="the browser's own reconnecting alone", engines=BROWSERS, client={"native": True})

@@ -12,6 +12,7 @@ about = About(
     year=2011,
     wire="RFC 6455 text messages",
     spec="https://www.rfc-editor.org/rfc/rfc6455",
+    pattern="socket",
     uses=frozenset({"websocket"}),
     variants={"deflate": Variant(title="with per-message deflate", server={"ws_per_message_deflate": True})},
 )

@@ -12,6 +12,7 @@ about = About(
     year=2004,
     wire="one HTTP response, a line per event",
     spec="https://xhr.spec.whatwg.org/",
+    pattern="streaming",
     uses=frozenset({"xmlhttprequest"}),
     variants={"polled": Variant(title="responseText looked at every 4 ms", engines=BROWSERS, client={"look": 0.004})},
 )

@@ -11,7 +11,7 @@ export function connect(base, sink, { limit = 1 << 20, look = 0, ...options }) {
     const take = () => {
       if (request.readyState < 3 || request.status !== 200) return;
       const text = request.responseText; // builds the whole text anew: ask once
-      if (text.length > read) feed(text.slice(read));
+      try { if (text.length > read) feed(text.slice(read)); } catch (error) { failed(error); } // a sign-in page, say
       read = text.length;
     };
     const looking = look && setInterval(take, look * 1000);
