@@ -1,7 +1,7 @@
 """What a run leaves behind: a folder that holds everything measured, written as soon as it was.
 
 run.json          plan, seed, machine, versions, engines with their flags and clocks, every cell's state
-trials/*.jsonl    one file per trial: its head, then a line per event that was sent
+trials/*.jsonl    one file per trial: its head, then a line per event that was sent, written or received
 summary.json, summary.csv, report.html, report.md    made from the two above, at any time again
 """
 
@@ -16,6 +16,9 @@ from typing import Any, Literal, Self
 from lab.errors import UserError
 
 FORMAT = 1
+
+EVENTS = ("sent", "written", "arrived")
+"""Of a trial: what has a line for each event in its file."""
 
 
 @dataclass(frozen=True, order=True)
@@ -52,7 +55,9 @@ class Sample:
 class Trial:
     """One fresh reader, one connect, one run of a scenario. Times in ns, CLOCK_MONOTONIC.
 
-    `arrived` is the order in which events arrived, each as (epoch, id, received), repeated and foreign ones too.
+    `written` is when the server first handed each event to the kernel, as (epoch, id, written); empty where that could
+    not be seen. `arrived` is the order in which events arrived, each as (epoch, id, received), repeated and foreign
+    ones too.
     """
 
     cell: Cell
@@ -67,9 +72,12 @@ class Trial:
     gaps: list[dict[str, Any]] = field(default_factory=list)
     bound_ms: float = 0.0  # of the clock
     sent: list[tuple[int, int, int, int]] = field(default_factory=list)  # epoch, id, due, at
+    written: list[tuple[int, int, int]] = field(default_factory=list)
     arrived: list[tuple[int, int, int]] = field(default_factory=list)
+    stamps: dict[str, Any] = field(default_factory=dict)  # rtt_ms of the connection, and why it or `written` is missing
     wire: dict[str, Any] = field(default_factory=dict)  # bytes and segments while the source played; or a reason
     cost: dict[str, Any] = field(default_factory=dict)  # of the scenarios that measure cost, and nothing else
+    fault: dict[str, Any] = field(default_factory=dict)  # what was done, when, until when, and what fell due unsent
 
     @property
     def samples(self) -> list[Sample]:
@@ -92,6 +100,7 @@ class Run:
     versions: dict[str, str]
     engines: dict[str, dict[str, Any]] = field(default_factory=dict)
     cells: list[dict[str, Any]] = field(default_factory=list)  # a cell with its title, state and reason
+    links: dict[str, dict[str, Any]] = field(default_factory=dict)  # what lay in between: title, configuration in force
     ended: str = "not yet"  # complete, budget, interrupted
     seconds: float = 0.0
     format: int = FORMAT
@@ -125,8 +134,7 @@ class Run:
 def write_trial(folder: Path, trial: Trial) -> None:
     """Keep a trial; it is there whole or not at all."""
     head = asdict(trial)
-    sent, arrived = head.pop("sent"), head.pop("arrived")
-    rows = [head, *({"sent": row} for row in sent), *({"arrived": row} for row in arrived)]
+    rows = [head, *({kind: row} for kind in EVENTS for row in head.pop(kind))]
     head["lines"] = len(rows) - 1  # a file that was cut off is not to be taken for lost events
     (folder / "trials").mkdir(exist_ok=True)
     text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
@@ -159,8 +167,18 @@ def point_latest(folder: Path) -> None:
     fresh.replace(latest)
 
 
+def unreadable(cell: Cell, complaints: Iterable[str]) -> int:
+    """How many files of the cell's trials these complaints, of `read_trials`, are about."""
+    named = re.compile(rf"trials/\d+-{re.escape(_slug(cell))}\.jsonl is damaged")
+    return sum(named.match(complaint) is not None for complaint in complaints)
+
+
 def _file_name(trial: Trial) -> str:
-    return re.sub(r"[^\w.=-]+", "-", f"{trial.round:03}-{trial.cell.name}") + ".jsonl"
+    return f"{trial.round:03}-{_slug(trial.cell)}.jsonl"
+
+
+def _slug(cell: Cell) -> str:
+    return re.sub(r"[^\w.=-]+", "-", cell.name)
 
 
 def _read_trial(path: Path) -> Trial:
@@ -170,9 +188,8 @@ def _read_trial(path: Path) -> Trial:
         raise ValueError(f"it has {len(rows) - 1} of {lines} lines after the head")
     head["cell"] = Cell(**head["cell"])
     head["lost"] = [tuple(row) for row in head["lost"]]
-    sent = [tuple(row["sent"]) for row in rows if "sent" in row]
-    arrived = [tuple(row["arrived"]) for row in rows if "arrived" in row]
-    return Trial(**head, sent=sent, arrived=arrived)
+    events: dict[str, Any] = {kind: [tuple(row[kind]) for row in rows[1:] if kind in row] for kind in EVENTS}
+    return Trial(**head, **events)
 
 
 def _rows(text: str) -> Iterator[Mapping[str, Any]]:

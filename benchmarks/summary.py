@@ -8,15 +8,18 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks import stats
-from benchmarks.runs import FORMAT, Cell, Run, Trial, by_cell
+from benchmarks.runs import FORMAT, Cell, Run, Trial, by_cell, unreadable
 
 PERCENTILES = (50, 90, 99)
 COMPARED = {"p50": 50, "p90": 90}
 SOURCE_LATE_MS = {50: 0.05, 99: 0.5}
 """A source is on time when so many percent of its events are appended within so many ms of their due time."""
 
+STAGES = ("source", "server", "wire", "browser")
+"""Of an event: until it was appended, until it was written, until it had arrived, until the reader had it."""
+
 DISTURBED = frozenset({"reconnect"})
-"""Scenarios in which connections are lost on purpose."""
+"""Scenarios in which connections are lost on purpose, though trials of an older pushlab don't say so as a `fault`."""
 
 STALLED_MS = 100.0
 """An event that is appended later than this was not kept by a sluggish source, but by a server that stood still."""
@@ -29,8 +32,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Basis = Literal["delay", "delivery"]
 
 
-def summarize(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
-    """What summary.json holds; the schema is described in docs/results.md."""
+def summarize(run: Run, trials: Sequence[Trial], complaints: Sequence[str] = ()) -> dict[str, Any]:
+    """What summary.json holds; the schema is described in docs/results.md. `complaints` are those of `read_trials`."""
     grouped = by_cell(trials)
     planned = [(Cell(**entry["cell"]), entry) for entry in run.cells]
     return {
@@ -39,7 +42,7 @@ def summarize(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
         "seed": run.seed,
         "started": run.started,
         "ended": run.ended,
-        "cells": [_row(cell, entry, grouped.get(cell, [])) for cell, entry in planned],
+        "cells": [_row(cell, entry, grouped.get(cell, []), unreadable(cell, complaints)) for cell, entry in planned],
         "differences": list(_differences(grouped, {cell: entry.get("looks", 1) for cell, entry in planned})),
     }
 
@@ -57,6 +60,33 @@ def lateness(trials: Iterable[Trial]) -> Floats:
 def deliveries(trial: Trial) -> Floats:
     """From appended to received, of each event that arrived, ms: the delay without the source's own fault."""
     return np.array([(sample.received[0] - sample.at) / MS for sample in trial.samples if sample.received])
+
+
+def stages(trial: Trial) -> dict[str, Floats]:
+    """Where each event's delay went, ms, of each event that arrived; a stage that the stamps don't tell is left out.
+
+    The stages of one event add up to its delay. Until an event is written its time is the server's, of what is left
+    the wire's part is estimated: half the smallest round trip. The rest is the browser's.
+    """
+    arrived = [sample for sample in trial.samples if sample.received]
+    written = {(epoch, id_): at for epoch, id_, at in trial.written}
+    round_trip = trial.stamps.get("rtt_ms")
+    found = {"source": np.array([(sample.at - sample.due) / MS for sample in arrived])}
+    if round_trip is not None:
+        found["wire"] = np.full(len(arrived), round_trip / 2)
+    if not _unstamped(trial):
+        at = [written[sample.epoch, sample.id] for sample in arrived]
+        found["server"] = np.array([(one - sample.at) / MS for one, sample in zip(at, arrived, strict=True)])
+        if round_trip is not None:
+            after = np.array([(sample.received[0] - one) / MS for one, sample in zip(at, arrived, strict=True)])
+            found["browser"] = after - round_trip / 2
+    return found
+
+
+def _unstamped(trial: Trial) -> int:
+    """How many events arrived that nobody saw being written."""
+    written = {(epoch, id_) for epoch, id_, _ in trial.written}
+    return sum((sample.epoch, sample.id) not in written for sample in trial.samples if sample.received)
 
 
 def compared(trials: Mapping[Cell, Sequence[Trial]], q: float) -> dict[str, dict[int, float]]:
@@ -88,7 +118,7 @@ def families(trials: Mapping[Cell, Sequence[Trial]]) -> Iterator[dict[Cell, Sequ
         yield {cell: mine for cell, mine in trials.items() if (cell.engine, cell.scenario, cell.link) == key}
 
 
-def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
+def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial], damaged: int) -> Row:
     measured = [trial for trial in trials if trial.state == "measured"]
     row: Row = {
         "transport": cell.transport,
@@ -97,7 +127,7 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
         "engine": cell.engine,
         "scenario": cell.scenario,
         "link": cell.link,
-        **_state(entry, trials),
+        **_state(entry, trials, damaged),
         "trials": len(measured),
     }
     if not measured:
@@ -112,10 +142,12 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
         | {"max": _interval(stats.maximum(held))},
         "lateness_ms": {"p50": _round(stats.percentile(late, 50)), "p99": _round(stats.percentile(late, 99)),
                         "min": _round(float(late.min()))} if late.size else None,
+        "stages_ms": _stages(measured),
         "age_ms": _age(measured),
         "wire_bytes_per_event": _wire(measured),
         "open_ms": _times((trial.opened[0] - trial.navigated) / MS for trial in measured if trial.opened),
         "first_event_ms": _times((trial.arrived[0][2] - trial.navigated) / MS for trial in measured if trial.arrived),
+        "fault": _faults(measured),
         "connections_lost": sum(len(trial.lost) for trial in measured),
         "gaps": [gap for trial in measured for gap in trial.gaps],
         "clock_bound_ms": _round(max(trial.bound_ms for trial in measured)),
@@ -123,18 +155,25 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
     }  # fmt: skip
 
 
-def _state(entry: Mapping[str, Any], trials: Sequence[Trial]) -> Row:
-    """What became of a cell: a planned one was measured, or failed to be."""
+def _state(entry: Mapping[str, Any], trials: Sequence[Trial], damaged: int) -> Row:
+    """What became of a cell: a planned one was measured, or failed to be; so many of its files can't be read."""
     if entry["state"] != "planned":
         return {"state": entry["state"], "reason": entry["reason"]}
     if any(trial.state == "measured" for trial in trials):
         return {"state": "measured", "reason": ""}
-    return {"state": "failed", "reason": trials[-1].reason if trials else "its turn never came"}
+    return {"state": "failed", "reason": trials[-1].reason if trials else _why_none(damaged)}
+
+
+def _why_none(damaged: int) -> str:
+    if not damaged:
+        return "its turn never came"
+    return "its only trial can't be read" if damaged == 1 else f"none of its {damaged} trials can be read"
 
 
 def _events(trials: Iterable[Trial]) -> Row:
     """What was sent against what arrived, as cursors ("epoch-id"), over all trials."""
     row: Row = {"sent": 0, "delivered": 0, "lost": [], "duplicated": [], "reordered": [], "unexpected": []}
+    row["announced"] = []
     for trial in trials:
         row["sent"] += len(trial.sent)
         for epoch in dict.fromkeys([event[0] for event in (*trial.sent, *trial.arrived)]):
@@ -143,7 +182,71 @@ def _events(trials: Iterable[Trial]) -> Row:
             row["delivered"] += len(sent) - len(sets.lost)
             for name in ("lost", "duplicated", "reordered", "unexpected"):
                 row[name] += [f"{epoch}-{id_}" for id_ in getattr(sets, name)]
+            row["announced"] += [f"{epoch}-{id_}" for id_ in sets.lost if _announced(trial, epoch, id_)]
     return row
+
+
+def _announced(trial: Trial, epoch: int, id_: int) -> bool:
+    """Whether the reader was told that it would never see this event."""
+    return any(
+        gap["epoch"] == epoch and gap["from"] <= id_ and (gap["to"] is None or id_ <= gap["to"]) for gap in trial.gaps
+    )
+
+
+def _faults(trials: Sequence[Trial]) -> Row | None:
+    """What was done to the connections, and what the readers made of it; None where nothing was."""
+    struck = [trial for trial in trials if trial.fault]
+    if not struck:
+        return None
+    noticed = [ms for trial in struck if (ms := noticed_ms(trial)) is not None]
+    resumed = [ms for trial in struck if (ms := resumed_ms(trial)) is not None]
+    return {
+        "what": struck[0].fault["what"],
+        "noticed": len(noticed),
+        "noticed_ms": _times(noticed),
+        "resumed": len(resumed),
+        "resumed_ms": _times(resumed),
+        "stale_max_ms": _times(ms for trial in struck if (ms := stale_max_ms(trial)) is not None),
+        "unsent": sum(trial.fault["unsent"] for trial in struck),
+    }
+
+
+def noticed_ms(trial: Trial) -> float | None:
+    """From the fault until the reader knew that its connection was lost; None where it never did."""
+    struck = trial.fault["at"]
+    return next(((at - struck) / MS for at, _ in trial.lost if at >= struck), None)
+
+
+def resumed_ms(trial: Trial) -> float | None:
+    """From the healing, or from the fault where nothing was healed, to the first event that was sent after the fault.
+
+    None where none came. What was on its way when the fault struck does not count, and nor does what came during it.
+    """
+    since = trial.fault["healed"] or trial.fault["at"]
+    at = _resumed(trial)
+    return None if at is None else (at - since) / MS
+
+
+def _resumed(trial: Trial) -> int | None:
+    struck = trial.fault["at"]
+    since = trial.fault["healed"] or struck
+    after = (sample.received for sample in trial.samples if sample.at >= struck)
+    return min((at for received in after for at in received if at >= since), default=None)
+
+
+def stale_max_ms(trial: Trial) -> float | None:
+    """How old the reader's newest event was at most, from the fault until the last arrival.
+
+    Until the trial's end where nothing came any more. None where nothing was sent.
+    """
+    if not trial.sent:
+        return None
+    held = [(sample.received[0], sample.due) for sample in trial.samples if sample.received]
+    start = min(due for _, _, due, _ in trial.sent)
+    end = trial.ended if _resumed(trial) is None else max(received for received, _ in held)
+    received, due = (np.array([(one[n] - start) / MS for one in held]) for n in (0, 1))
+    age = stats.age_of_information(received, due, 0.0, (end - start) / MS + 1e-6)
+    return float(age.ages[age.times >= (trial.fault["at"] - start) / MS].max())
 
 
 def _costs(trials: Sequence[Trial]) -> Row:
@@ -175,6 +278,31 @@ def _wire(trials: Sequence[Trial]) -> Row | None:
         "connections": per_event("connections"),
         "requests": per_event("requests"),
     }
+
+
+def _stages(trials: Sequence[Trial]) -> Row | None:
+    """The median of each stage; None, and why, for one that is not known of every trial in which events arrived.
+
+    Nothing at all of trials that an older pushlab has left, which took no stamps.
+    """
+    arrived = [trial for trial in trials if trial.arrived]
+    if not any(trial.stamps for trial in arrived):
+        return None
+    held = [stages(trial) for trial in arrived]
+    known = [stage for stage in STAGES if all(stage in one for one in held)]
+    found = {stage: _interval(stats.estimate([one[stage] for one in held], 50)) for stage in known}
+    medians = {stage: found.get(stage) for stage in STAGES}
+    reasons = (why for trial in arrived if (why := _why_not(trial)))
+    return medians | {"reason": "" if all(medians.values()) else next(reasons, "too few events")}
+
+
+def _why_not(trial: Trial) -> str:
+    """Why a stage of this trial is not known; empty where all are."""
+    if not trial.stamps:
+        return "when the server wrote its events was not noted"
+    unstamped = _unstamped(trial)
+    several = f"{unstamped} of {len(trial.arrived)} events were not seen when the server wrote them"
+    return trial.stamps["reason"] or (several if unstamped else "")
 
 
 def _at(tree: Mapping[str, Any], path: Sequence[str]) -> float:
@@ -214,10 +342,14 @@ def _doubts(trials: Sequence[Trial], late: Floats) -> Iterator[Row]:
     if mixed:
         what = f"{mixed} requests for other things shared the transport's connections, and count among its bytes"
         yield {"what": what, "advice": "take the wire bytes as an upper bound"}
-    broken = [trial for trial in trials if trial.lost and trial.cell.scenario not in DISTURBED]
+    broken = [trial for trial in trials if trial.lost and not _disturbed(trial)]
     if broken:
         what = f"{len(broken)} of {len(trials)} trials lost a connection that nobody cut: {broken[0].lost[0][1]}"
         yield {"what": what, "advice": "see what the server or something in between has against it"}
+
+
+def _disturbed(trial: Trial) -> bool:
+    return bool(trial.fault) or trial.cell.scenario in DISTURBED
 
 
 def _differences(grouped: Mapping[Cell, Sequence[Trial]], looks: Mapping[Cell, int]) -> Iterator[Row]:

@@ -26,6 +26,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
+from lab.stamps import Stamps
+
 TCP_INFO = 11
 TCP_INFO_SIZE = 216
 """Bytes of `struct tcp_info` up to what is read here: since Linux 4.19."""
@@ -93,22 +95,31 @@ def _tcp_info(one: socket.socket) -> bytes:
 
 
 class Meter:
-    """Counts for one subject at a time, and only after `watch`: until then, connections that end are forgotten."""
+    """Counts for one subject at a time, and only after `watch`: until then, connections that end are forgotten.
+
+    Attributes:
+        stamps: of what is written on the watched connections; None while nothing is watched.
+    """
 
     def __init__(self) -> None:
         self.reason = unavailable()
         self._connections: set[Connection] = set()
-        self._carries: Callable[[str], bool] = lambda _path: False
+        self._carries: Callable[[str], bool] = _nothing
+        self.stamps: Stamps | None = None
 
     def watch(self, prefix: str) -> None:
         """Begin a lap for what has its routes under `prefix`; its client.js there belongs to the page.
 
         To be called before the reader sets out: a connection counts from its first request for a route on.
         """
-        self._carries = lambda path: path.startswith(prefix) and not path.endswith("/client.js")
-        for connection in self._connections:
-            connection.carries = False
-        self._begin()
+        self._watch(lambda path: path.startswith(prefix) and not path.endswith("/client.js"), Stamps())
+
+    def unwatch(self) -> Stamps:
+        """End what `watch` began; what was stamped since."""
+        self.lap()  # so that every connection has told its round trip
+        stamps = self.stamps or Stamps()
+        self._watch(_nothing, None)
+        return stamps
 
     def lap(self) -> Totals | None:
         """What went over the wire since the lap before, and begins the next one; None where it's unavailable."""
@@ -132,11 +143,21 @@ class Meter:
     def carries(self, path: str) -> bool:
         return self._carries(path)
 
+    def _watch(self, carries: Callable[[str], bool], stamps: Stamps | None) -> None:
+        self._carries, self.stamps = carries, stamps
+        for connection in self._connections:
+            connection.carries = False
+        self._begin()
+
     def _begin(self) -> None:
         if not self.reason:
             self._connections = {connection for connection in self._connections if not connection.ended}
             for connection in self._connections:
                 connection.begin()
+
+
+def _nothing(_path: str) -> bool:
+    return False
 
 
 class Connection:
@@ -180,6 +201,12 @@ class Connection:
         else:
             self.others += 1
 
+    def answered(self, head: bytes, transport: asyncio.Transport) -> Any:
+        """The head of a response is about to be written; what stands for the transport from here on."""
+        self.http_down += len(head)
+        stamps = self._meter.stamps if self.carries else None
+        return stamps.before(transport, head) if stamps else transport
+
     def begin(self) -> None:
         self._before = self._read()
 
@@ -199,8 +226,10 @@ class Connection:
         info = _tcp_info(self._socket)
         state, options = info[0], info[5]
         (received,) = struct.unpack_from("=Q", info, 128)
-        segments_out, segments_in = struct.unpack_from("=II", info, 136)
+        segments_out, segments_in, _, round_trip = struct.unpack_from("=IIII", info, 136)
         sent, again = struct.unpack_from("=QQ", info, 200)
+        if self.carries and self._meter.stamps:
+            self._meter.stamps.met(round_trip)
         header = self._ip + 20 + (12 if options & TIMESTAMPS else 0)
         # The kernel counts the SYN among what came in, but not the SYN-ACK among what it sent.
         syn = self._ip + 20 + _syn_options(options)
@@ -252,9 +281,9 @@ class Head:
         writer.transport = cast("asyncio.Transport", self)
 
     def write(self, data: bytes) -> None:
-        self._writer.transport = self._transport
-        self._connection.http_down += data.index(b"\r\n\r\n") + 4
-        self._transport.write(data)
+        head = data[: data.index(b"\r\n\r\n") + 4]
+        self._writer.transport = self._connection.answered(head, self._transport)
+        self._writer.transport.write(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -1,6 +1,7 @@
 """Bytes on the wire: exact to the byte for exchanges made by hand, and to the segment as a packet capture sees them."""
 
 import asyncio
+import json
 import os
 import socket
 import struct
@@ -13,7 +14,7 @@ import pytest
 import uvloop
 from conftest import Lab, running_lab
 
-from lab import wire
+from lab import clock, wire
 from lab.app import create_app
 from lab.errors import UserError
 from lab.log import Log
@@ -266,6 +267,48 @@ async def test_without_a_watch_nothing_is_kept(lab: Lab) -> None:
         assert lap(lab) == Totals()
         assert len(lab.server.meter._connections - before) == 1
     await until(lambda: not lab.server.meter._connections - before)
+
+
+# Stamps
+
+
+@needs_tcp_info
+@pytest.mark.parametrize("name", ["sse", "fetch_streaming", "websocket", "short_polling"])
+async def test_events_are_stamped_when_they_are_written(lab: Lab, name: str) -> None:
+    lab.server.meter.watch(f"/transports/{name}/")
+    events = [await lab.log.append(data) for data in ("what was", "there before")]
+    async with client(lab.port) as one:
+        await one.get(f"/transports/{name}/events?cursor=", UPGRADE if name == "websocket" else b"")
+        await one.until(events[-1].line.encode())
+        received = clock.now()
+        stamps = lab.server.meter.unwatch()
+    assert list(stamps.written) == [(event.epoch, event.id) for event in events]
+    appended = [json.loads(event.line)["at"] for event in events]
+    assert all(at <= written <= received for at, written in zip(appended, stamps.written.values(), strict=True))
+    assert stamps.round_trip is not None
+    assert 0 < stamps.round_trip < 100_000
+    assert stamps.reason == ""
+
+
+@needs_tcp_info
+async def test_the_round_trip_of_a_connection_that_has_ended_counts(lab: Lab) -> None:
+    lab.server.meter.watch("/transports/short_polling/")
+    connections = len(lab.server.server_state.connections)
+    async with client(lab.port) as one:
+        await one.whole("/transports/short_polling/events?cursor=")
+    await until(lambda: len(lab.server.server_state.connections) <= connections)
+    lap(lab)
+    lap(lab)
+    assert lab.server.meter.unwatch().round_trip is not None
+
+
+async def test_nothing_is_stamped_that_is_not_watched(lab: Lab) -> None:
+    await lab.log.append("news")
+    lab.server.meter.watch("/transports/sse/")
+    async with client(lab.port) as one:
+        await one.whole("/transports/short_polling/events?cursor=")
+    assert lab.server.meter.unwatch().written == {}
+    assert lab.server.meter.stamps is None
 
 
 # Against a packet capture
