@@ -6,9 +6,9 @@ errs on a machine that drifts: `stats.compare`.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,7 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks import stats, summary
-from benchmarks.report.figures import NONE, Figure, count, listed, several, written
+from benchmarks.families import UNITS, Family, families
+from benchmarks.report.figures import NONE, Figure, count, listed, number, several, written
 from benchmarks.runs import Cell, Run, Trial, by_cell, read_trials
 from benchmarks.stats import Difference, Effect, Rounds
 from lab.errors import UserError
@@ -31,24 +32,10 @@ FREE = frozenset({"name", "about", "rounds", "most", "budget"})
 ASTRAY = ("lost", "duplicated", "reordered", "unexpected")
 """What may become of events, as summary.json counts them."""
 
-WIRE = ("down", "up")
-COSTS = {"cpu": "server_cpu_us_per_delivery", "memory": "server_kib_per_reader", "page": "renderer_kib"}
-
-UNITS = {
-    **dict.fromkeys((*summary.COMPARED, "open"), "ms"),
-    **dict.fromkeys(WIRE, "B"),
-    "cpu": "µs",
-    "memory": "KiB",
-    "page": "KiB",
-}
-"""The measures: latency; time to open; bytes on the wire for each event; and what crowd and bulk measure."""
-
 HEADINGS = ("cell", "measure", "before", "after", "change")
 MOST_NAMED = 3  # differences of two plans; the rest are counted
 MOST_ROWS = 250  # of a table in Markdown: GitHub takes 65,536 characters
 
-Trials = Mapping[Cell, Sequence[Trial]]
-Value = Callable[[Trial], float | None]
 Verdict = Literal[
     "broken", "slower", "more", "faster", "less", "mended", "changed", "gone", "new", "not resolved", "no difference"
 ]
@@ -91,7 +78,7 @@ class Side:
     def rows(self) -> dict[Cell, summary.Row]:
         """What summary.json says of each cell that was planned."""
         cells = [Cell(**entry["cell"]) for entry in self.run.cells]
-        return dict(zip(cells, summary.summarize(self.run, self.trials)["cells"], strict=True))
+        return dict(zip(cells, summary.summarize(self.run, self.trials, self.complaints)["cells"], strict=True))
 
     @cached_property
     def measured(self) -> dict[Cell, list[Trial]]:
@@ -104,8 +91,6 @@ class Side:
         failed = [one.reason for one in trials if one.state == "failed"]
         if failed and cell in self.measured:
             return "measured in part", f"{len(failed)} of {count(len(trials), 'trial')} failed: {failed[0]}"
-        if not trials and self.complaints and row["state"] in {"measured", "failed"}:
-            return "failed", "no trial of it can be read"
         return row["state"], row["reason"]
 
 
@@ -114,27 +99,6 @@ def read(folder: Path) -> Side:
     UserError: the folder holds no run that this pushlab can read.
     """
     return Side(folder, Run.load(folder), *read_trials(folder))
-
-
-@dataclass(frozen=True)
-class Family:
-    """Cells of one engine, scenario and link by one measure: cell → round → value, in both runs."""
-
-    measure: str
-    basis: summary.Basis
-    before: Mapping[str, Rounds]
-    after: Mapping[str, Rounds]
-    bound: float  # of the clocks, ms, both runs together
-
-    @property
-    def unit(self) -> str:
-        return UNITS[self.measure]
-
-    def differences(self, effect: Effect) -> dict[str, Difference]:
-        """By what matters of times (ms); of all else the ratio alone decides."""
-        if self.unit != "ms":
-            effect = Effect(effect.ratio, 0.0)
-        return stats.compare(self.before, self.after, bound=self.bound, effect=effect)
 
 
 class Finding(NamedTuple):
@@ -211,7 +175,7 @@ def compare(a: Side, b: Side, *, effect: Effect = stats.MATTERS, anyway: bool = 
     if unlike and not anyway:
         which = f"{a.folder} and {b.folder} are no runs of the same plan on the same machine"
         raise UserError(f"{which}: {listed(unlike)}; --anyway compares them nevertheless")
-    return Comparison(a, b, unlike, effect, list(_families(a, b)))
+    return Comparison(a, b, unlike, effect, list(families(a.measured, b.measured)))
 
 
 def _machines(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
@@ -243,65 +207,6 @@ def _flat(settings: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in items:
         if key not in FREE:
             yield from _flat(value, f"{path}.{key}" if path else str(key))
-
-
-def _families(a: Side, b: Side) -> Iterator[Family]:
-    for before in summary.families({cell: trials for cell, trials in a.measured.items() if cell in b.measured}):
-        after = {cell: b.measured[cell] for cell in before}
-        basis = _basis(before, after)
-        bound = sum(max(one.bound_ms for trials in run.values() for one in trials) for run in (before, after))
-        for measure, of in _measures(basis).items():
-            # Only a latency is between two clocks: within a page, and within the server, the bound cancels.
-            clocks = bound if measure in summary.COMPARED else 0.0
-            family = Family(measure, basis, _values(before, of), _values(after, of), clocks)
-            if measure in summary.COMPARED or (family.before and family.after):  # else one of the runs hasn't got it
-                yield family
-
-
-def _measures(basis: summary.Basis) -> dict[str, Value]:
-    return {
-        **{name: partial(_latency, q=q, basis=basis) for name, q in summary.COMPARED.items()},
-        "open": _opening,
-        **{way: partial(_wire, way=way) for way in WIRE},
-        **{name: partial(_cost, key=key) for name, key in COSTS.items()},
-    }
-
-
-def _basis(before: Trials, after: Trials) -> summary.Basis:
-    """The one by which both can be compared: where they need unlike ones, no stall of a server may get lost."""
-    first, second = summary.basis(before), summary.basis(after)
-    if first == second:
-        return first
-    late = summary.lateness(one for run in (before, after) for trials in run.values() for one in trials)
-    return "delay" if late.max() >= summary.STALLED_MS else "delivery"
-
-
-def _values(trials: Trials, of: Value) -> dict[str, dict[int, float]]:
-    """A cell is left out when one of its trials has no value: the others would not be its equal."""
-    values = {}
-    for cell, mine in trials.items():
-        held = {one.round: value for one in mine if (value := of(one)) is not None}
-        if len(held) == len(mine):
-            values[cell.name] = held
-    return values
-
-
-def _latency(trial: Trial, q: float, basis: summary.Basis) -> float | None:
-    held = (summary.deliveries if basis == "delivery" else summary.delays)(trial)
-    return stats.percentile(held, q) if stats.supports(held.size, q) else None
-
-
-def _opening(trial: Trial) -> float | None:
-    return (trial.opened[0] - trial.navigated) / summary.MS if trial.opened else None
-
-
-def _wire(trial: Trial, way: str) -> float | None:
-    return sum(trial.wire[way].values()) / len(trial.arrived) if way in trial.wire and trial.arrived else None
-
-
-def _cost(trial: Trial, key: str) -> float | None:
-    value = trial.cost.get(key)
-    return None if value is None else float(value)
 
 
 # --- findings ---
@@ -425,11 +330,12 @@ def words(comparison: Comparison) -> str:
 
 
 def _unchanged(rows: Sequence[Difference]) -> str:
-    few = sum(row.reason == "too few rounds" for row in rows)
     same = sum(row.verdict == "no difference" for row in rows)
+    few, within = (sum(row.reason == reason for row in rows) for reason in ("too few rounds", "clock bound"))
     told = [
         (same, "shows no difference", "show no difference"),
-        (len(rows) - same - few, "is not resolved", "are not resolved"),
+        (within, "differs by less than the clocks can tell", "differ by less than the clocks can tell"),
+        (len(rows) - same - few - within, "is not resolved", "are not resolved"),
         (few, "has too few rounds", "have too few rounds"),
     ]
     parts = [count(n, one, many) for n, one, many in told if n]
@@ -503,19 +409,20 @@ def _method(comparison: Comparison) -> Iterator[str]:
     yield f"Machine: {', '.join(f'{key} {comparison.b.run.machine.get(key)}' for key in SAME)}."
     if changed := list(_versions(comparison.a.run, comparison.b.run)):
         yield f"Other versions: {listed(changed)}."
-    if by := [f"{one.measure} of {_of(one)}" for one in comparison.families if _by_delivery(one)]:
+    if by := [f"{one.measure} of {one.conditions}" for one in comparison.families if one.by_delivery]:
         yield f"Counted from when an event was appended, since the source was late: {listed(by)}."
     least = comparison.effect
     yield f"A difference matters if it is at least {100 * least.ratio:g} %, and of times {least.delta:g} ms."
     yield "Intervals are of 95 %, by Welch on the trials' logs, and include the drift that the rounds let expect."
+    yield from map(_burst, (one for one in comparison.families if one.bursts))
 
 
-def _by_delivery(family: Family) -> bool:
-    return family.measure in summary.COMPARED and family.basis == "delivery" and bool(family.before)
-
-
-def _of(family: Family) -> str:
-    return next(iter(family.before)).partition(" ")[2]
+def _burst(family: Family) -> str:
+    seen = [f"{one.round} of the run {name} ({number(one.ratio)}\N{NO-BREAK SPACE}×)" for name, one in family.bursts]
+    return (
+        f"Most cells of {family.conditions} were unlike their usual {family.measure} in round {listed(seen)}: "
+        f"what they had in common there was taken off."
+    )
 
 
 def _versions(a: Run, b: Run) -> Iterator[str]:

@@ -19,6 +19,8 @@ from benchmarks.ground import Ground
 from benchmarks.plan import Block, Plan, from_settings
 from benchmarks.runs import Cell, Run, Trial, read_trials, write_trial
 from benchmarks.scenarios import scenario
+from lab import cost
+from lab import link as links
 from lab.errors import UserError
 from lab.transport import Subject
 
@@ -100,7 +102,8 @@ class Bench:
         subject = self.subjects[cell.subject]
         if subject.found.module is None:
             return {"title": subject.name, "state": "unavailable", "reason": subject.found.reason}
-        reason = subject.unsupported(cell.engine)
+        kinds = [one.text.partition(":")[0] for one in links.parse(cell.link).segments]
+        reason = subject.unsupported(cell.engine) or scenario(cell.scenario).unsupported(cell.engine, kinds)
         return {"title": subject.title, "state": "unsupported" if reason else "planned", "reason": reason}
 
     async def _measure(self, run: Run, block: int) -> None:
@@ -141,18 +144,18 @@ class Bench:
         return trial
 
     async def _launch(self, entries: list[dict[str, Any]], ground: Ground, run: Run) -> None:
-        """Launch the engines; the cells of one that isn't there are unavailable, and say why."""
-        for name in dict.fromkeys(entry["cell"]["engine"] for entry in entries):
+        """Lay the links and launch the engines; the cells of one that isn't there are unavailable, and say why."""
+        for name, link in dict.fromkeys((entry["cell"]["engine"], entry["cell"]["link"]) for entry in entries):
             try:
-                engine = await ground.engine(name)
-                run.engines[name] = {
-                    "version": engine.version,
-                    "flags": list(engine.flags),
-                    "clock": asdict(engine.clock),
-                }
+                engine = await ground.engine(name, link)
+                run.links[link] = await ground.facts(link)
+                run.engines.setdefault(
+                    name,
+                    {"version": engine.version, "flags": list(engine.flags), "clock": asdict(engine.clock)},
+                )
             except UserError as error:
                 for entry in entries:
-                    if entry["cell"]["engine"] == name:
+                    if (entry["cell"]["engine"], entry["cell"]["link"]) == (name, link):
                         entry |= {"state": "unavailable", "reason": str(error)}
         run.save(self.folder)
 
@@ -194,6 +197,7 @@ def machine() -> dict[str, Any]:
         "cores": psutil.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load": [round(load, 2) for load in psutil.getloadavg()],
+        "cpu_clock": cost.cpu_clock(),
     }
 
 

@@ -18,6 +18,9 @@ COSTS = {
     "server_cpu_us_per_delivery": "server CPU, µs per delivery",
     "server_kib_per_reader": "server memory, KiB per reader",
     "renderer_kib": "page's memory, KiB more",
+    "peak_connects_per_s": "peak, connects per s",
+    "back_ms": "95 % back, ms",
+    "tries_per_reader": "tries per reader",
 }
 
 FEW = 3
@@ -41,7 +44,7 @@ class Outcome:
         """
         run = Run.load(folder)
         trials, complaints = read_trials(folder)
-        return cls(folder, run, trials, summarize(run, trials), complaints)
+        return cls(folder, run, trials, summarize(run, trials, complaints), complaints)
 
     @property
     def failed(self) -> bool:
@@ -65,7 +68,7 @@ class Outcome:
     def table(self) -> Table:
         """The cells that were measured, those that compare side by side, the quickest first."""
         table = Table(title="latency in ms, from when an event was due", title_justify="left", box=None, pad_edge=False)
-        for heading in ("transport", "engine", "scenario"):
+        for heading in ("transport", "engine", "scenario", "link"):
             table.add_column(heading, overflow="fold")
         for heading in ("p50", "95 % interval", "p90", "lost"):
             table.add_column(heading, justify="right", overflow="fold")
@@ -76,6 +79,7 @@ class Outcome:
                 _subject(row),
                 row["engine"],
                 row["scenario"],
+                row["link"],
                 _number(latency["p50"], "value"),
                 _range(latency["p50"]),
                 _number(latency["p90"], "value"),
@@ -89,14 +93,15 @@ class Outcome:
         rows = [row for row in self.summary["cells"] if COSTS.keys() & row.keys()]
         if not rows:
             return None
+        shown = [key for key in COSTS if any(row.get(key) for row in rows)]
         table = Table(title="cost", title_justify="left", box=None, pad_edge=False)
-        for heading in ("transport", "engine", "scenario"):
+        for heading in ("transport", "engine", "scenario", "link"):
             table.add_column(heading, overflow="fold")
-        for heading in COSTS.values():
+        for heading in (COSTS[key] for key in shown):
             table.add_column(heading, justify="right", overflow="fold")
-        for row in sorted(rows, key=lambda row: (row["scenario"], _subject(row))):
-            numbers = (_number(row.get(key), "value") for key in COSTS)
-            table.add_row(_subject(row), row["engine"], row["scenario"], *numbers)
+        for row in sorted(rows, key=lambda row: (row["scenario"], row["link"], _subject(row))):
+            numbers = (_number(row.get(key), "value") for key in shown)
+            table.add_row(_subject(row), row["engine"], row["scenario"], row["link"], *numbers)
         return table
 
     def unmeasured(self) -> Iterator[str]:
@@ -104,7 +109,7 @@ class Outcome:
         cells: dict[str, list[str]] = {}
         for row in self.summary["cells"]:
             if row["state"] != "measured":
-                name = f"{_subject(row)} in {row['engine']}, {row['scenario']}"
+                name = f"{_subject(row)} in {row['engine']}, {row['scenario']}, {row['link']}"
                 cells.setdefault(f"{row['state']}, because {row['reason']}", []).append(name)
         for why, names in cells.items():
             yield f"{'; '.join(names) if len(names) <= FEW else f'{len(names)} cells'}: {why}"
@@ -113,9 +118,9 @@ class Outcome:
         return [row for row in self.summary["cells"] if "latency_ms" in row]
 
 
-def _place(row: Row) -> tuple[str, str, float]:
+def _place(row: Row) -> tuple[str, str, str, float]:
     p50 = row["latency_ms"]["p50"]
-    return row["scenario"], row["engine"], p50["value"] if p50 else float("inf")
+    return row["scenario"], row["engine"], row["link"], p50["value"] if p50 else float("inf")
 
 
 def _subject(row: Row) -> str:

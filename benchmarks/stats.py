@@ -8,7 +8,7 @@ The figures on cover and error below are from simulations, which tests/unit/test
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, NamedTuple
@@ -178,7 +178,8 @@ class Difference:
       below −0.1 ms (above 0.1 ms). Both must hold.
     - *no difference*: the ratio's interval lies wholly within 1/1.1 to 1.1, or the delta's wholly within
       ±0.1 ms. One suffices: what surely fails one condition surely does not matter.
-    - *not resolved*: otherwise, and always under 5 rounds or with a delta smaller than the clocks' bound.
+    - *not resolved*: otherwise, and always under 5 rounds, or with a delta smaller than the clocks' bound: not even
+      its sign is known, and it is called neither a winner nor equal, wherever the limits lie.
 
     A wrong verdict needs a limit to miss on one side known beforehand: a limit of either interval at the same
     time for *faster* and *slower*, of one of the two for *no difference*. So wrong verdicts are at most as
@@ -313,7 +314,10 @@ def _judged(a: str, b: str, rounds: int, spans: _Spans, effect: Effect) -> Diffe
 
 
 def _verdict(rounds: int, spans: _Spans, effect: Effect) -> tuple[Verdict, Reason | None]:
-    """See `Difference`. A limit that is nan satisfies no condition."""
+    """See `Difference`. A limit that is nan satisfies no condition.
+
+    The clocks come before all limits: what is smaller than their bound is what they say, not what was measured.
+    """
     ratio, delta, times = spans.ratio, spans.delta, 1 + effect.ratio
     if rounds < MIN_ROUNDS:
         return "not resolved", "too few rounds"
@@ -356,7 +360,8 @@ def compare(
     third component of the variance. Not adjusted: an interval misses in one of 20 cells, but a wrong verdict
     needs a miss by what matters. With 6 cells, 5 % of noise, 5–20 rounds and a random walk common to all cells,
     these shares of unchanged cells are called different: none without drift; in neighbouring runs 0–0.5 % at
-    2 % a round and 0.5–3 % at 5 % a round; in runs 8 rounds apart 1–3 % and 7–13 %. The way to compare versions on a
+    2 % a round and 1–4 % at 5 % a round; in runs 8 rounds apart 1–3 % and 7–13 %. Bursts of load, which are no
+    walk, are best taken off before (`bursts`). The way to compare versions on a
     machine that drifts that much is as cells of one run. A cell that has become 30 % slower is found in 84 %
     at 8 rounds without drift.
 
@@ -379,16 +384,23 @@ def compare(
 def drift(*runs: Mapping[str, Rounds]) -> float:
     """Variance of the log ratio of a cell in two neighbouring runs of these, by the machine's drift alone.
 
-    From what the halves of each run differ by, squared, in excess of what the scatter of rounds explains,
-    over all cells. In a random walk the means of neighbouring runs differ by twice the variance of those of
-    the halves of a run. 0 where nothing exceeds, or no cell has 4 rounds and only positive values.
+    From what the halves of each run differ by, squared, in excess of what the scatter of rounds explains: the
+    median over cells, for they share the machine and a few of them may have had a bad moment; then the mean over
+    runs. In a random walk the means of neighbouring runs differ by twice the variance of those of the halves of a
+    run. 0 where nothing exceeds, or no cell has 4 rounds and only positive values.
 
     What changes only when a run starts (a new process, another clock frequency) cannot be seen in its rounds
     and is not in it.
     """
-    ordered = [_values([rounds[r] for r in sorted(rounds)]) for run in runs for rounds in run.values() if rounds]
-    excess = [_excess_of_halves(x) for x in ordered if x.size >= 4 and x.min() > 0]
+    excess = [float(np.median(held)) for run in runs if (held := list(_excesses(run)))]
     return max(0.0, 2 * math.fsum(excess) / len(excess)) if excess else 0.0
+
+
+def _excesses(run: Mapping[str, Rounds]) -> Iterator[float]:
+    for rounds in run.values():
+        x = np.array([rounds[r] for r in sorted(rounds)])
+        if x.size >= 4 and _values(x).min() > 0:
+            yield _excess_of_halves(x)
 
 
 def _excess_of_halves(x: Floats) -> float:

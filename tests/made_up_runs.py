@@ -36,9 +36,9 @@ class Made:
         return self.run, self.trials, self.summary, self.complaints
 
 
-def cell(subject: str, engine: str = "chromium", scenario: str = "steady") -> Cell:
+def cell(subject: str, engine: str = "chromium", scenario: str = "steady", link: str = "direct") -> Cell:
     transport, _, variant = subject.partition(":")
-    return Cell(transport, variant or None, engine, scenario)
+    return Cell(transport, variant or None, engine, scenario, link)
 
 
 def trial(of: Cell, number: int, delays_ms: Iterable[float | None], late_ms: float = 0.01) -> Trial:
@@ -129,6 +129,19 @@ def awkward() -> Made:
     return replace(whole, complaints=[f"trials/001-sse.jsonl is damaged and was left out: line 3 is no JSON: {EVIL!r}"])
 
 
+LINK = "relay:delay=50"
+
+
+def linked() -> Made:
+    """The same transports over two links: the far one takes 50 ms more, and loses an event."""
+    usual = {subject: USUAL[subject] for subject in ("sse", "websocket", "long_polling")}
+    near = made(usual, rounds=6).trials
+    rng = np.random.default_rng(8)
+    far = [one for subject, ms in usual.items() for one in trials(cell(subject, link=LINK), ms + 50, 6, rng)]
+    far[0] = replace(far[0], arrived=far[0].arrived[1:])
+    return made_of([*near, *far], ["chromium"])
+
+
 def full() -> Made:
     """As large as a full run: 10 subjects × 3 engines × 4 scenarios, 5–8 rounds of 60 events."""
     usual = {f"transport_{nth}" + (":variant" if nth % 3 == 0 else ""): 0.5 * 1.7**nth for nth in range(10)}
@@ -160,11 +173,17 @@ def _wire_and_stages(row: Mapping[str, Any]) -> dict[str, Any]:
     wire: dict[str, Any] = {
         name: {"total": sum(parts.values()), **parts} for name, parts in (("down", down), ("up", up))
     }
-    median = row["latency_ms"]["p50"]["value"]
     return {
         "wire_bytes_per_event": wire | {"packets": {"down": 1.1, "up": 1.0}, "connections": 0.02, "requests": 0.02},
-        "stages_ms": {"source": 0.01, "server": 0.1, "wire": 0.05, "browser": max(0.0, median - 0.16)},
+        "stages_ms": _stages(row, row["latency_ms"]["p50"]["value"]),
     }
+
+
+def _stages(row: Mapping[str, Any], median: float) -> dict[str, Any]:
+    """Of one transport it is not known."""
+    if row["transport"] == "websocket":
+        return {"source": 0.01, "server": None, "wire": 0.05, "browser": None, "reason": "it is compressed"}
+    return {"source": 0.01, "server": 0.1, "wire": 0.05, "browser": max(0.0, median - 0.16), "reason": ""}
 
 
 def _cost(subject: str, nth: int, scenario: str) -> dict[str, Any]:

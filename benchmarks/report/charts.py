@@ -10,7 +10,7 @@ from benchmarks.report.drawing import SOFT, Kind, Pens, Scene
 from benchmarks.report.figures import several
 from benchmarks.report.kinds import KINDS
 from benchmarks.report.looks import looks
-from benchmarks.report.views import View, views
+from benchmarks.report.views import views
 from benchmarks.runs import Run, Trial
 
 WIDTH = 760  # px
@@ -68,7 +68,7 @@ def charts(run: Run, trials: Sequence[Trial], summary: Mapping[str, Any]) -> dic
                     width=WIDTH,
                     height=kind.height(rows),
                     padding=18,
-                    title=_title(kind, view, run),
+                    title=_title(kind, scene, run),
                     config=CONFIG,
                 )
                 found[f"{kind.name}-{view.conditions.slug}"] = chart
@@ -99,11 +99,12 @@ def specification(kind: Kind, pens: Pens) -> dict[str, Any]:
     return told
 
 
-def _title(kind: Kind, view: View, run: Run) -> alt.TitleParams:
+def _title(kind: Kind, scene: Scene, run: Run) -> alt.TitleParams:
     """With all that a slide must not leave out."""
+    view, note = scene.view, kind.note(scene)
     told = [
         f"{view.conditions.title}, {several(*view.rounds, 'round')}",
         f"{run.machine.get('processor', 'unknown processor')}, {run.machine.get('cores', '?')} cores",
         f"pushlab, plan {run.plan}, seed {run.seed}",
     ]
-    return alt.TitleParams(kind.title, subtitle=" · ".join(told))
+    return alt.TitleParams(kind.title, subtitle=[" · ".join(told), *([note] if note else [])])

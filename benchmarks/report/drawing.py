@@ -95,6 +95,7 @@ class Kind:
     Attributes:
         about: what it shows and how to read it, in a sentence or two.
         rows: what it draws of a scene; none: the scene has no such chart. height: in px, of such rows.
+        note: of what it leaves out in this scene, if anything.
         draw: the chart without its rows. table: what it draws, to be read.
         keyed: needs a legend of transports; the others name them beside their rows.
         cost: shown beside the run as a whole, whatever view is chosen.
@@ -107,6 +108,7 @@ class Kind:
     draw: Callable[[Pens], alt.LayerChart]
     table: Callable[[Scene], Table]
     height: Callable[[Rows], float] = lambda _rows: HEIGHT
+    note: Callable[[Scene], str] = lambda _scene: ""
     keyed: bool = False
     cost: bool = False
 

@@ -51,6 +51,14 @@ MEDIAN = LATENCIES[0]
 OTHERS: Sequence[Measure] = (
     Measure("age_ms.mean", "Age, mean", "ms", "Age of Information: how old the newest event is that the page has."),
     Measure("age_ms.max", "Age, worst", "ms", "The oldest that the page's newest event ever was."),
+    Measure("fault.noticed", "Noticed", "trials", "In how many trials the reader knew that its connection was lost."),
+    Measure("fault.noticed_ms", "Noticed after", "ms", "From the fault until the reader knew, where it did."),
+    Measure("fault.resumed", "Resumed", "trials", "In how many trials events came again."),
+    Measure(
+        "fault.resumed_ms", "Resumed after", "ms", "From when all was well again until the first event sent since then."
+    ),
+    Measure("fault.stale_max_ms", "Stale", "ms", "How old the reader's newest event was at most, from the fault on."),
+    Measure("fault.unsent", "Unsent", "events", "Fell due while no server lived; they are not among the lost."),
     Measure("open_ms", "Open", "ms", "From setting out until the transport was open."),
     Measure("first_event_ms", "First event", "ms", "From setting out until the first event."),
     Measure("wire_bytes_per_event.down.total", "Wire down", "B/event", "Bytes towards the reader, headers included."),
@@ -71,7 +79,15 @@ MEMORY = Measure(
 )
 RENDERER = Measure("renderer_kib", "Page memory", "KiB", "What the page's process grows by at most while it receives.")
 KEPT = Measure("renderer_kept_kib", "Page memory kept", "KiB", "What the page's process has grown by in the end.")
-COSTS: Sequence[Measure] = (CPU, MEMORY, RENDERER, KEPT)
+STORM: Sequence[Measure] = (
+    Measure(
+        "peak_connects_per_s", "Peak connects", "per s", "How many readers came back in the busiest 0.1 s, times ten."
+    ),
+    Measure("back_ms", "95 % back", "ms", "From the old server's end until 95 of 100 readers were back."),
+    Measure("down_ms", "Server back", "ms", "From the old server's end until the new one answered."),
+    Measure("tries_per_reader", "Tries", "per reader", "Connections that a reader tried to make until one stood."),
+)
+COSTS: Sequence[Measure] = (CPU, MEMORY, RENDERER, KEPT, *STORM)
 
 
 def number(value: float | None) -> str:

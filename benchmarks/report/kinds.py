@@ -23,6 +23,7 @@ from benchmarks.report.drawing import (
 from benchmarks.report.figures import CPU, KEPT, MEMORY, RENDERER, Figure, Measure, number, written
 from benchmarks.report.looks import PARTS
 from benchmarks.report.tables import Rows
+from benchmarks.summary import STAGES
 
 PERCENTILES = (1, 10, 25, 50, 75, 90, 99, 99.9)
 
@@ -67,6 +68,16 @@ EVENT = {"round": "round", "event": "event", "due": "due, s", "late": "appended 
 
 def _timeline_rows(scene: Scene) -> Rows:
     return tables.thinned(tables.events(scene.trials, scene.round)) if scene.round is not None else []
+
+
+def _timeline_note(scene: Scene) -> str:
+    """What was thinned out: a page of tens of thousands of marks would show no more and hardly open."""
+    if scene.round is None:
+        return ""
+    told = tables.events(scene.trials, scene.round)
+    if (drawn := len(tables.thinned(told))) == len(told):
+        return ""
+    return f"{drawn:,} of {len(told):,} events drawn: the lost, the slowest and evenly chosen others of each transport"
 
 
 def _timeline(pens: Pens) -> alt.LayerChart:
@@ -185,25 +196,31 @@ def _wire_table(scene: Scene) -> Table:
 def _stages(_pens: Pens) -> alt.LayerChart:
     """Shares, for one slow transport would hide how the others spend theirs; the whole is named at the end."""
     base = alt.Chart().encode(y=names())
+    known, unknown = base.transform_filter("!datum.why"), base.transform_filter("datum.why")
     x = alt.X("sum(ms):Q", stack="normalize", axis=alt.Axis(title="share of the median", format="%", tickCount=5))
     totals = (
-        base.transform_aggregate(total="sum(ms)", groupby=["transport"])
+        known.transform_aggregate(total="sum(ms)", groupby=["transport"])
         .transform_calculate(label=f"format(datum.total, '{SHORT}') + ' ms'")
         .mark_text(align="left", dx=5, fontSize=11, color=SOFT)
     )
     return layered(
-        base.mark_bar(size=18).encode(**_stack("ms", "stage", tables.STAGES, "ms", x)),
+        known.mark_bar(size=18).encode(**_stack("ms", "stage", STAGES, "ms", x)),
         totals.encode(x=alt.datum(1), text="label:N", opacity=faded()),
+        unknown.transform_filter("datum.order == 0")
+        .mark_text(align="left", dx=5, fontSize=11, color=SOFT, text="not known: the table says why")
+        .encode(x=alt.datum(0), opacity=faded(), tooltip=tips({"why:N": "not known, because"})),
     )
 
 
 def _stages_table(scene: Scene) -> Table:
-    rows = {(row["transport"], row["stage"]): row["ms"] for row in tables.stages(scene.view)}
+    told = tables.stages(scene.view)
+    rows = {(row["transport"], row["stage"]): row["ms"] for row in told}
+    whys = {row["transport"]: row["why"] for row in told if "why" in row}
     body = [
-        [transport, *(number(rows.get((transport, stage))) for stage in tables.STAGES)]
+        [transport, *(number(rows[transport, stage]) for stage in STAGES), whys.get(transport, "")]
         for transport in dict.fromkeys(transport for transport, _ in rows)
     ]
-    return Table(["transport", *(f"{stage}, ms" for stage in tables.STAGES)], body)
+    return Table(["transport", *(f"{stage}, ms" for stage in STAGES), "not known, because"], body)
 
 
 # --- cost ---
@@ -239,9 +256,8 @@ KINDS: Sequence[Kind] = (
     Kind(
         "distribution",
         "Latency distribution",
-        "All events of all rounds, sorted, on a percentile axis that gives both tails room. A line that is low is "
-        "fast; one that stays flat to the right is reliable. It describes this run; what can be inferred is in the "
-        "matrix.",
+        "All events of all rounds, sorted (60 of them make the line), on a percentile axis that gives both tails room. "
+        "Low is fast; flat to the right is reliable. It describes this run; what can be inferred is in the matrix.",
         _distribution_rows,
         _distribution,
         _distribution_table,
@@ -254,6 +270,7 @@ KINDS: Sequence[Kind] = (
         _timeline_rows,
         _timeline,
         _timeline_table,
+        note=_timeline_note,
         keyed=True,
     ),
     Kind(
@@ -288,8 +305,10 @@ KINDS: Sequence[Kind] = (
     Kind(
         "stages",
         "Where the time goes",
-        "The median of each stage: until the source had appended the event, the server had sent it, it had arrived, "
-        "the page had it. Bars are shares; the sum stands beside them.",
+        "The median of each stage: until the source had appended the event, the server had handed it to the kernel, it "
+        "had arrived, the reader had it. A poll's waiting to be asked for is the server's. The wire's part is half the "
+        "smallest round trip. Bars are shares; the sum stands beside them, and need not be the p50: medians don't add "
+        "up.",
         lambda scene: tables.stages(scene.view),
         _stages,
         _stages_table,

@@ -33,7 +33,7 @@ def _head(run: Run, answers: Sequence[words.Answer]) -> Iterator[str]:
     yield f"# {first.headline}"
     rounds = figures.several(*first.view.rounds, "round")
     machine = f"{run.machine.get('processor', 'an unknown processor')}, {run.machine.get('cores', '?')} cores"
-    yield _plain(
+    yield plain(
         f"In {first.view.conditions.title}; {rounds} per transport; {machine}, {run.machine.get('system', '?')}. "
         f"pushlab, plan {run.plan}, seed {run.seed}, {run.started}."
     )
@@ -45,7 +45,7 @@ def _whole(run: Run, summary: Row, found: Sequence[View], complaints: Sequence[s
     if run.ended != "complete":
         yield words.ending(run.ended, run.settings.get("budget"))
     if reservation := words.reservation(found):
-        yield f"> {_plain(reservation)}"
+        yield f"> {plain(reservation)}"
     if complaints:
         yield f"> {figures.count(len(complaints), 'file')} could not be read; see below."
 
@@ -87,8 +87,8 @@ def _figure(measure: Measure, figure: Figure | None) -> str:
 
 def _method(run: Run, trials: Sequence[Trial], found: Sequence[View]) -> Iterator[str]:
     yield "## How it was measured"
-    yield _list(f"**{term}**: {_plain(fact)}" for term, fact in method.facts(run, found, trials))
-    yield _list(f"**{term}**: {fact}" for term, fact in method.statistics().items())
+    yield bullets(f"**{term}**: {plain(fact)}" for term, fact in method.facts(run, found, trials))
+    yield bullets(f"**{term}**: {fact}" for term, fact in method.statistics().items())
     if run.engines:
         clocks = [
             [name, engine["version"], engine["clock"]["method"], f"±{figures.number(engine['clock']['bound_ms'])}"]
@@ -108,8 +108,8 @@ def _doubts(found: Sequence[View]) -> Iterator[str]:
     yield "## Doubts"
     doubts = words.doubts(found)
     yield (
-        _list(
-            f"{figures.sentence(_plain(what))} {figures.sentence(_plain(doubt['advice']))} ({name})"
+        bullets(
+            f"{figures.sentence(plain(what))} {figures.sentence(plain(doubt['advice']))} ({name})"
             for doubt in doubts
             for name, what in doubt["cells"]
         )
@@ -121,7 +121,7 @@ def _doubts(found: Sequence[View]) -> Iterator[str]:
 def _complaints(complaints: Sequence[str]) -> Iterator[str]:
     if complaints:
         yield "## Files that could not be read"
-        yield _list(map(_plain, complaints))
+        yield bullets(map(plain, complaints))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -134,10 +134,10 @@ def _cell(cell: str) -> str:
     return " ".join(cell.replace("|", "\\|").replace("<", "&lt;").split())
 
 
-def _plain(words_: str) -> str:
+def plain(words_: str) -> str:
     """Words of others, such as a reason: nothing in them is markup."""
     return "".join(f"\\{letter}" if letter in "\\`*_<>[]|#" else letter for letter in " ".join(words_.split()))
 
 
-def _list(items: Iterable[str]) -> str:
+def bullets(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)

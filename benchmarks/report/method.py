@@ -6,8 +6,8 @@ from typing import Any
 
 from benchmarks import stats
 from benchmarks.report import figures, words
-from benchmarks.report.figures import number, several
-from benchmarks.report.views import View, trials_of
+from benchmarks.report.figures import CPU, number, several
+from benchmarks.report.views import DIRECT, View, trials_of
 from benchmarks.runs import Run, Trial
 from benchmarks.summary import SOURCE_LATE_MS, lateness
 
@@ -16,6 +16,12 @@ TOO_FEW = (
     f"expected beyond it in each trial (p99 takes {stats.MIN_BEYOND * 100}), or in all of the cell's trials together, "
     f"from {stats.MIN_POOLED} trials on."
 )
+
+
+MEMORIES = {
+    "USS": "what is a process's own and would be free without it",
+    "RSS": "what a process holds, shared pages too, since its own could not be told apart here",
+}
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,28 @@ def facts(run: Run, found: Sequence[View], trials: Sequence[Trial]) -> Iterator[
     )
     yield "Machine", _machine(run.machine)
     yield "Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    if kinds := {cell["memory"] for view in found for cell in view.cells.values() if cell.get("memory")}:
-        yield "Memory", f"counted as {figures.listed(sorted(kinds))}."
+    yield from _links(run, found)
+    yield from _counted(run, found)
     if reasons := {trial.wire["reason"] for trial in trials if trial.wire.get("reason")}:
         yield "Wire bytes", f"not counted everywhere: {'; '.join(sorted(reasons))}."
     for name, title in words.scenario_titles(run.settings).items():
         yield f"Scenario {name}", title
+
+
+def _links(run: Run, found: Sequence[View]) -> Iterator[tuple[str, str]]:
+    """What lay between server and readers, where anything did."""
+    names = dict.fromkeys(view.conditions.link for view in found)
+    for name in names if set(names) != {DIRECT} else ():
+        yield f"Link {name}", run.links.get(name, {}).get("title", "nothing" if name == DIRECT else "not told")
+
+
+def _counted(run: Run, found: Sequence[View]) -> Iterator[tuple[str, str]]:
+    """How the costs were counted, where there are any."""
+    cells = [cell for view in found for cell in view.measured.values()]
+    if any(CPU.of(cell) for cell in cells):
+        yield "Server CPU", f"by {run.machine.get('cpu_clock', 'a clock that this run did not note')}, all processes."
+    if kinds := {cell["memory"] for cell in cells if cell.get("memory")}:
+        yield "Memory", "; ".join(f"{kind}: {MEMORIES.get(kind, kind)}" for kind in sorted(kinds)) + "."
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
@@ -80,12 +102,12 @@ def bounds(view: View) -> str:
 
 def statistics() -> Mapping[str, str]:
     """What the figures and the verdicts mean."""
-    ratio, delta = f"{stats.MATTERS.ratio:.0%}", f"{stats.MATTERS.delta:g} ms"
+    ratio, delta = f"{100 * stats.MATTERS.ratio:g} %", f"{stats.MATTERS.delta:g} ms"
     return {
         "Latency": "from the instant an event was due until the page had it: a stalled server can't hide its delay.",
         "Trial": "one fresh page, one connection, one run of the scenario. Trials, not events, are what is counted.",
         "Interval": "95 % confidence limits of the geometric mean, over trials, of a trial's percentile.",
         "Verdict": f"from differences paired by round, with limits that hold for all pairs at once. Faster or slower: "
         f"wholly beyond {ratio} and {delta}. No difference: wholly within one of the two. Otherwise not resolved, and "
-        f"always under {stats.MIN_ROUNDS} rounds.",
+        f"always under {stats.MIN_ROUNDS} rounds; leaning where the limits exclude “equal”.",
     }

@@ -7,6 +7,7 @@ const controls = one('#controls')
 const chosen = controls.elements
 let isolated = ''
 const drawn = new Map()  // figure → its Vega view
+const shown = new Map()  // figure → the view of the run that it shows
 
 document.documentElement.classList.add('js')
 offer(chosen.engine, names('engine'))
@@ -46,9 +47,10 @@ function current() {
   return data.views.find(view => ['engine', 'scenario', 'link'].every(key => view[key] === chosen[key].value))
 }
 
-/** The view of what was chosen; where there is none, one that has what was chosen last. */
+/** The view of what was chosen; where there is none, of those that have what was chosen last the most alike. */
 function nearest(changed) {
-  return current() ?? data.views.find(view => view[changed.name] === changed.value)
+  const alike = view => ['engine', 'scenario', 'link'].filter(key => view[key] === chosen[key].value).length
+  return data.views.filter(view => view[changed.name] === changed.value).sort((a, b) => alike(b) - alike(a))[0]
 }
 
 async function show(view) {
@@ -108,11 +110,13 @@ async function draw(view) {
   offer(one('[name=round]'), ['all', ...view.rounds.map(String)], String(view.round))
   for (const figure of all('figure[data-kind]')) {
     const kind = figure.dataset.kind
-    const of = figure.dataset.cost ? data.views.find(each => kind in each.charts) : view
+    const of = figure.dataset.cost ? costsBeside(view, kind) : view
     const chart = of?.charts[kind]
     figure.hidden = !chart
-    if (!chart || (figure.dataset.cost && drawn.has(figure))) continue
+    if (!chart || (figure.dataset.cost && shown.get(figure) === of)) continue
+    shown.set(figure, of)
     one('.of', figure).textContent = of.title + (kind === 'age' ? `, round ${of.round}` : '')
+    one('.left-out', figure).textContent = chart.note
     tabulate(figure, chart)
     label(figure, of)
     await paint(figure, of, chart.rows)
@@ -121,9 +125,16 @@ async function draw(view) {
   one('#costs').hidden = all('figure[data-cost=yes]').every(figure => figure.hidden)
 }
 
+/** Costs are measured in scenarios of their own: those on the same link, if there are any. */
+function costsBeside(view, kind) {
+  const found = data.views.filter(each => kind in each.charts)
+  return found.find(each => each.link === view.link) ?? found[0]
+}
+
 async function drawTimeline(view, round) {
-  const rows = round === String(view.round) ? view.charts.timeline.rows : eventRows(view, round)
-  await paint(one('figure[data-kind=timeline]'), view, rows)
+  const [figure, usual] = [one('figure[data-kind=timeline]'), round === String(view.round)]
+  one('.left-out', figure).textContent = usual ? view.charts.timeline.note : ''
+  await paint(figure, view, usual ? view.charts.timeline.rows : eventRows(view, round))
 }
 
 async function paint(figure, view, rows) {

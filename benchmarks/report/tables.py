@@ -10,7 +10,7 @@ from benchmarks import stats
 from benchmarks.report.figures import Figure, Measure, number
 from benchmarks.report.views import View
 from benchmarks.runs import Trial
-from benchmarks.summary import MS, age_of, delays
+from benchmarks.summary import MS, STAGES, age_of, delays
 
 Rows = list[dict[str, Any]]
 Trials = Mapping[str, Sequence[Trial]]  # subject → its trials
@@ -21,7 +21,6 @@ POINTS = 60
 DRAWN = 300
 """Events of one trial in the timeline; where there are more, the slowest and every n-th of the others."""
 PARTS = {"payload": "payload", "framing": "framing", "http": "HTTP headers", "tcp_ip": "TCP/IP headers"}
-STAGES = ("source", "server", "wire", "browser")
 
 
 def distribution(trials: Trials) -> Rows:
@@ -178,12 +177,19 @@ def wire(view: View) -> Rows:
 
 
 def stages(view: View) -> Rows:
-    """Where the median time went, for each subject and stage."""
+    """Where the median time went, for each subject and stage.
+
+    A stage that is not known is None, and says why; its subject has no bar, for the others would not be the whole.
+    """
+    return [row for subject, cell in view.measured.items() if cell.get("stages_ms") for row in _stages(subject, cell)]
+
+
+def _stages(subject: str, cell: Mapping[str, Any]) -> Rows:
+    figures = {stage: _of(f"stages_ms.{stage}", cell) for stage in STAGES}
+    why = {} if all(figures.values()) else {"why": cell["stages_ms"]["reason"]}
     return [
-        {"transport": subject, "stage": stage, "ms": _round(figure.value), "order": order}
-        for subject, cell in view.measured.items()
-        for order, stage in enumerate(STAGES)
-        if (figure := _of(f"stages_ms.{stage}", cell))
+        {"transport": subject, "stage": stage, "ms": figure and _round(figure.value), "order": order, **why}
+        for order, (stage, figure) in enumerate(figures.items())
     ]
 
 

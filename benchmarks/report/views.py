@@ -1,6 +1,7 @@
 """What can be compared: the cells of a run under the same conditions, and the verdicts between them."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from benchmarks.report.figures import COSTS, LATENCIES, MEDIAN, OTHERS, Measure
 from benchmarks.runs import Cell, Trial
 
 Row = Mapping[str, Any]
+DIRECT = "direct"  # the link that is none
 OPPOSITE = {"faster": "slower", "slower": "faster"}
 
 
@@ -20,12 +22,13 @@ class Conditions(NamedTuple):
 
     @property
     def title(self) -> str:
-        """E.g. "chromium, steady"; the link only where it is not the direct one."""
-        return f"{self.engine}, {self.scenario}" + ("" if self.link == "direct" else f", {self.link}")
+        """E.g. "chromium, steady, direct"."""
+        return ", ".join(self)
 
     @property
     def slug(self) -> str:
-        return "-".join(self)
+        """Fit for a file's name: "chromium-steady-net-4g"."""
+        return re.sub(r"\W+", "-", "-".join(self)).strip("-")
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class View:
 
 
 def views(summary: Row) -> list[View]:
-    """Every view of a run; first what can be ranked, browsers before native, then by rounds and cells."""
+    """Every view of a run: first what can be ranked, on the direct link, in browsers; then by rounds and cells."""
     grouped: dict[Conditions, dict[str, Row]] = {}
     by_name = {}
     for cell in summary["cells"]:
@@ -117,9 +120,9 @@ def views(summary: Row) -> list[View]:
     return sorted(found, key=_importance)
 
 
-def _importance(view: View) -> tuple[bool, bool, bool, int, int]:
-    few = view.rounds[1] < stats.MIN_ROUNDS
-    return not view.judged, few, view.conditions.engine == "native", -view.rounds[1], -len(view.measured)
+def _importance(view: View) -> tuple[bool, bool, bool, bool, int, int]:
+    few, between = view.rounds[1] < stats.MIN_ROUNDS, view.conditions.link != DIRECT
+    return not view.judged, few, between, view.conditions.engine == "native", -view.rounds[1], -len(view.measured)
 
 
 def _view(key: Conditions, cells: Mapping[str, Row], rows: Sequence[Row], by_name: Mapping[str, Row]) -> View:

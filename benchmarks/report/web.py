@@ -2,23 +2,19 @@
 
 import base64
 import gzip
-import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import altair as alt
 import vl_convert
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from benchmarks.report import charts, figures, method, words
+from benchmarks.report.document import HERE, environment, fingerprint
 from benchmarks.report.drawing import Pens, Scene
 from benchmarks.report.figures import LATENCIES, Figure, Measure
 from benchmarks.report.kinds import KINDS
@@ -27,7 +23,6 @@ from benchmarks.report.views import Row, View, cell_of, views
 from benchmarks.runs import Run, Trial
 from benchmarks.summary import SOURCE_LATE_MS, as_csv
 
-HERE = Path(__file__).parent
 MOST_EVENTS = 200_000
 """In the file, as data to download: at 5 bytes each, 1 MB. Where there are more, the first rounds are in it."""
 
@@ -73,7 +68,7 @@ def page(run: Run, trials: Sequence[Trial], summary: Row, complaints: Sequence[s
         "trials": _packed(kept, _cells(summary)),
         "csv": as_csv(summary),
     }
-    return _environment().get_template("report.jinja").render(
+    return environment().get_template("report.jinja").render(
         run=run,
         answers=answers,
         delivery=words.delivery(summary),
@@ -98,7 +93,7 @@ def page(run: Run, trials: Sequence[Trial], summary: Row, complaints: Sequence[s
         style=style,
         data=_packed_json(data),
         scripts=[bundle, script],
-        hashes=[_hash(bundle), _hash(script)],
+        hashes=[fingerprint(bundle), fingerprint(script)],
         f=figures,
         words=words,
     )  # fmt: skip
@@ -149,7 +144,13 @@ def _view_data(scene: Scene) -> dict[str, Any]:
     for kind in KINDS:
         if rows := kind.rows(scene):
             table = kind.table(scene)
-            found[kind.name] = {"rows": rows, "height": kind.height(rows), "head": table.head, "body": table.body}
+            found[kind.name] = {
+                "rows": rows,
+                "height": kind.height(rows),
+                "note": kind.note(scene),
+                "head": table.head,
+                "body": table.body,
+            }
     return {
         **view.conditions._asdict(),
         "title": view.conditions.title,
@@ -226,29 +227,3 @@ def _bundle() -> str:
     version = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
     return bundle.replace("</script", r"<\/script").replace("<!--", r"<\!--")
-
-
-def _hash(script: str) -> str:
-    """As a content security policy names a script that may run."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-
-
-def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
-    made.filters |= {"prose": prose, "wrapped": wrapped, "number": figures.number, "sentence": figures.sentence}
-    return made
-
-
-def prose(text: str) -> Markup:
-    """Escaped, with what stands in `backticks` as names."""
-    parts = re.split("`([^`]*)`", text)
-    return Markup("").join(
-        Markup("<b class=name>{}</b>").format(part) if nth % 2 else escape(part) for nth, part in enumerate(parts)
-    )
-
-
-def wrapped(name: str) -> Markup:
-    """A name that may be broken after its joints."""
-    return Markup("<wbr>").join(re.split(r"(?<=[:_])", name))

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any
+from itertools import combinations, permutations
+from typing import Any, NamedTuple
 
 from benchmarks import stats
 from benchmarks.report.figures import (
@@ -22,7 +22,7 @@ from benchmarks.report.figures import (
 )
 from benchmarks.report.views import Pair, Row, View, cell_of, conditions
 
-MOST_NAMED = 8  # pairs or events; the rest are counted
+MOST_NAMED = 8  # pairs, events or cells; the rest are counted
 SIGNS = {"faster": "▼", "slower": "▲", "no difference": "=", "not resolved": "?"}
 WRONGS = {"lost": "lost", "duplicated": "delivered again", "reordered": "out of order", "unexpected": "never sent"}
 
@@ -91,15 +91,43 @@ def headline(view: View) -> str:
     order = ranking(view)
     if not order.ranked:
         return "Too few rounds to rank"
+    unplaced = f"; {named(order.unplaced)} can't be placed" if order.unplaced else ""
     if len(order.front) == 1:
-        return f"{named(order.front)} is fastest"
-    fastest = "are fastest and " if order.slower else ""
-    return f"{named(order.front)} {fastest}{_alike(view, order.front, 'are ' if not fastest else '')}"
+        return f"{named(order.front)} is fastest{unplaced}"
+    fastest = " are fastest" if order.slower else ""
+    return f"{named(order.front)}{fastest}: {_between(view, order.front)}{unplaced}"
 
 
-def _alike(view: View, group: Sequence[str], be: str = "are ", measure: Measure = MEDIAN) -> str:
-    verdicts = {pair.verdict for a, b in combinations(group, 2) if (pair := view.against(a, b, measure))}
-    return "differ by nothing that matters" if verdicts == {"no difference"} else f"{be}not distinguishable"
+def _between(view: View, group: Sequence[str], measure: Measure = MEDIAN) -> str:
+    """What is known within a group none of which is known to be faster than another."""
+    pairs = [pair for a, b in combinations(group, 2) if (pair := view.against(a, b, measure))]
+    unresolved = sum(pair.verdict == "not resolved" for pair in pairs)
+    if not unresolved:
+        return "no difference that matters"
+    word = f"not {'' if unresolved == len(pairs) else 'all '}resolved between them"
+    leaning = _leanings(view, group, measure)
+    if len({one.to for one in leaning}) > 1:
+        return f"{word}, {len(leaning)} of {count(len(pairs), 'pair')} leaning to one"
+    over = "" if len(group) == 2 else " over " + listed([f"`{one.over}`{one.by}" for one in leaning])
+    return f"{word}, leaning to `{leaning[0].to}`{over or leaning[0].by}" if leaning else word
+
+
+class _Leaning(NamedTuple):
+    """A pair of which one is known to be faster, but not to be so by what matters."""
+
+    to: str
+    over: str
+    by: str  # how many times, as limits: " (1.10–1.34 ×)"; empty where no ratio is known
+
+
+def _leanings(view: View, group: Iterable[str], measure: Measure = MEDIAN) -> list[_Leaning]:
+    found = []
+    for a, b in permutations(group, 2):
+        pair = view.against(b, a, measure)
+        if pair and pair.verdict == "not resolved" and pair.direction == "slower":
+            span = limits(Figure(pair.ratio, pair.low, pair.high)) if pair.ratio else ""
+            found.append(_Leaning(a, b, f" ({span}\N{NO-BREAK SPACE}×)" if span else ""))
+    return found
 
 
 def _sentences(view: View) -> Iterator[str]:
@@ -152,13 +180,14 @@ def _behind(view: View, order: Ranking) -> Iterator[str]:
 def _open_questions(view: View, order: Ranking) -> Iterator[str]:
     pairs = [(a, b, pair) for a, b in combinations(order.ranked, 2) if (pair := view.against(a, b))]
     same = [f"`{a}` – `{b}`" for a, b, pair in pairs if pair.verdict == "no difference"]
-    unresolved = [
-        f"`{a}` – `{b}` {times(pair)}{_leaning(pair)}" for a, b, pair in pairs if pair.verdict == "not resolved"
-    ]
+    leaning = [f"`{one.to}` over `{one.over}`{one.by}" for one in _leanings(view, order.ranked)]
+    open_ = [(a, b, pair) for a, b, pair in pairs if pair.verdict == "not resolved" and not pair.direction]
     if same:
         yield f"No difference that matters ({matters()}): {_some(same)}."
-    if unresolved:
-        yield f"Not resolved by these rounds: {_some(unresolved)}."
+    if leaning:
+        yield f"Not resolved, leaning to the faster, perhaps by too little to matter: {_some(leaning)}."
+    if open_:
+        yield f"Not resolved by these rounds: {_some([f'`{a}` – `{b}` {times(pair)}' for a, b, pair in open_])}."
     if order.unplaced:
         yield f"{named(order.unplaced)} can't be placed: no verdict puts {_it(order.unplaced)} before or behind others."
 
@@ -173,9 +202,10 @@ def _ninety(view: View, order: Ranking) -> Iterator[str]:
         yield "At p90 it is the same."
         return
     values = listed([f"`{one}` {number(view.by(measure)[one])}" for one in other.front])
-    verb = "is fastest" if len(other.front) == 1 else _alike(view, other.front, measure=measure)
+    alone = len(other.front) == 1
+    told = "is fastest" if alone else f"are {'fastest: ' if other.slower else ''}{_between(view, other.front, measure)}"
     slower = f"; slower: {named(other.slower)}" if other.slower else ""
-    yield f"At p90 {values}\N{NO-BREAK SPACE}ms {verb}{slower}."
+    yield f"At p90 {values}\N{NO-BREAK SPACE}ms {told}{slower}."
 
 
 def _costs(view: View) -> Iterator[str]:
@@ -206,14 +236,21 @@ def delivery(summary: Row) -> list[str]:
     gaps = sum(len(cell.get("gaps", ())) for cell in measured)
     announced = [f"{count(gaps, 'gap was', 'gaps were')} announced to the readers."] if gaps else []
     if wrong:
-        return [*wrong, f"In all, {delivered:,} of {count(sent, 'event')} were delivered.", *announced]
+        more = len(wrong) - MOST_NAMED
+        rest = [f"And events went astray in {count(more, 'more cell')}; the matrix tells."] if more > 0 else []
+        return [
+            *wrong[:MOST_NAMED],
+            *rest,
+            f"In all, {delivered:,} of {count(sent, 'event')} were delivered.",
+            *announced,
+        ]
     cells = "the cell that was measured" if len(measured) == 1 else f"any of {len(measured)} cells"
     well = f"No event was lost, delivered twice or out of order in {cells}: {delivered:,} of {sent:,} arrived."
     return [well, *announced]
 
 
 def _wrong(cell: Row) -> str:
-    found = {word: cell["events"].get(key) for key, word in WRONGS.items()}
+    found = {f"{word}{_announced(cell, key)}": cell["events"].get(key) for key, word in WRONGS.items()}
     kinds = [f"{count(len(ids), 'event')} {word} ({_ids(ids)})" for word, ids in found.items() if ids]
     subject, where = cell_of(cell).subject, conditions(cell).title
     return f"`{subject}` ({where}): {listed(kinds)}, of {cell['events']['sent']:,} sent." if kinds else ""
@@ -229,7 +266,17 @@ def _ids(cursors: Sequence[str]) -> str:
 def troubles(cell: Row) -> str:
     """What went wrong with a cell's events, short: "3 lost, 1 out of order"; empty if nothing did."""
     events = cell.get("events", {})
-    return ", ".join(f"{len(events[key])} {word}" for key, word in WRONGS.items() if events.get(key))
+    return ", ".join(
+        f"{len(events[key])} {word}{_announced(cell, key)}" for key, word in WRONGS.items() if events.get(key)
+    )
+
+
+def _announced(cell: Row, key: str) -> str:
+    """Of events that were lost, how many the readers were told of by a gap; empty of others."""
+    events = cell["events"]
+    if key != "lost" or not (told := len(events.get("announced", ()))):
+        return ""
+    return " but announced" if told == len(events["lost"]) else f" ({told} of them announced)"
 
 
 def delivered(cell: Row) -> str:
@@ -293,7 +340,7 @@ def times(pair: Pair) -> str:
 
 def matters() -> str:
     """The least difference that counts, in words."""
-    return f"less than {stats.MATTERS.ratio:.0%} or {stats.MATTERS.delta:g} ms"
+    return f"less than {100 * stats.MATTERS.ratio:g} % or {stats.MATTERS.delta:g} ms"
 
 
 def named(names: Iterable[str]) -> str:

@@ -2,8 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from conftest import Engines
 from made_up_runs import Made
 from playwright.async_api import Page, expect
 
+from benchmarks import browser
 from benchmarks.browser import AS_LAUNCHED
 from benchmarks.report import web
 from benchmarks.runs import Sample
@@ -55,7 +57,9 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(engines: Engines, browser: str, file: Path, **options: Any) -> AsyncIterator[Opened]:
+async def opened(
+    engines: Engines, browser: str, file: Path, charts: int = len(KINDS), **options: Any
+) -> AsyncIterator[Opened]:
     """The report, with all its charts drawn."""
     engine: Any = await engines.get(browser)
     page: Page = await engine.browser.new_page(**(AS_LAUNCHED if browser == "firefox" else {}) | options)
@@ -65,7 +69,7 @@ async def opened(engines: Engines, browser: str, file: Path, **options: Any) -> 
     page.on("request", lambda request: found.asked.append(request.url))
     try:
         await page.goto(file.as_uri())
-        await expect(page.locator(DRAWN)).to_have_count(len(KINDS))
+        await expect(page.locator(DRAWN)).to_have_count(charts)
         yield found
     finally:
         await page.close()
@@ -124,12 +128,32 @@ async def test_verdicts_follow_the_baseline_and_the_percentile(engines: Engines,
 async def test_other_conditions_can_be_chosen(engines: Engines, browser: str, file: Path) -> None:
     async with opened(engines, browser, file) as report:
         await report.page.get_by_role("combobox", name="Engine").select_option("firefox")
-        await expect(report.page.locator("figure[data-kind=trials] .of")).to_have_text("firefox, steady")
+        await expect(report.page.locator("figure[data-kind=trials] .of")).to_have_text("firefox, steady, direct")
         assert (await report.verdict("xhr_streaming"))[0] == "few"
         await report.page.get_by_role("combobox", name="Scenario").select_option("crowd")  # which firefox has not
         await expect(report.page.get_by_role("combobox", name="Engine")).to_have_value("native")
         await expect(report.page.locator("figure[data-kind=timeline]")).to_be_hidden()
         await expect(report.page.locator(".shown tbody tr").first).to_contain_text("6.00")
+        assert report.said == []
+
+
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("linked") / "report.html"
+    path.write_text(web.page(*made_up.linked().arguments), encoding="utf-8")
+    return path
+
+
+@both
+async def test_another_link_can_be_chosen(engines: Engines, browser: str, linked: Path) -> None:
+    async with opened(engines, browser, linked, charts=4) as report:
+        await expect(report.page.locator(".shown caption")).to_have_text("chromium, steady, direct")
+        await report.page.get_by_role("combobox", name="Link").select_option(made_up.LINK)
+        await expect(report.page.locator(".shown caption")).to_have_text(f"chromium, steady, {made_up.LINK}")
+        await expect(report.page.locator("figure[data-kind=trials] .of")).to_have_text(
+            f"chromium, steady, {made_up.LINK}"
+        )
+        await expect(report.page.locator(".shown tr[data-subject=sse] td.p50 b")).to_contain_text("50.")
         assert report.said == []
 
 
@@ -226,14 +250,53 @@ async def test_it_fits_a_phone(engines: Engines, browser: str, file: Path) -> No
         assert await report.value("document.querySelector('.shown .scroll').scrollWidth > innerWidth")
 
 
+PREFERRED = "layout.css.prefers-color-scheme.content-override"
+DARK = 0
+LOOKS = """[getComputedStyle(document.body).backgroundColor,
+            getComputedStyle(document.querySelector('.role-axis-label text')).fill]"""
+
+
 async def test_it_is_dark_where_that_is_preferred(engines: Engines, file: Path) -> None:
-    """Only Chromium can be told here; Firefox knows no emulation of it over WebDriver BiDi."""
-    looks = """[getComputedStyle(document.body).backgroundColor,
-                getComputedStyle(document.querySelector('.role-axis-label text')).fill]"""
     async with opened(engines, "chromium", file, color_scheme="light") as light:
-        bright = await light.value(looks)
+        bright = await light.value(LOOKS)
     async with opened(engines, "chromium", file, color_scheme="dark") as dark:
-        assert all(a != b for a, b in zip(bright, await dark.value(looks), strict=True))
+        assert all(a != b for a, b in zip(bright, await dark.value(LOOKS), strict=True))
+
+
+async def test_firefox_is_as_dark(engines: Engines, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a preference of a browser of its own: over WebDriver BiDi, Firefox knows no emulation of it."""
+    monkeypatch.setattr(browser, "FIREFOX_PREFS", browser.FIREFOX_PREFS | {PREFERRED: DARK})
+    async with AsyncExitStack() as stack, opened(Engines(stack), "firefox", file) as report:
+        assert await report.value("matchMedia('(prefers-color-scheme: dark)').matches")
+        in_firefox = await report.value(LOOKS)
+        assert report.said == []
+    async with opened(engines, "chromium", file, color_scheme="dark") as report:
+        assert in_firefox == await report.value(LOOKS)
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+async def test_no_page_break_cuts_a_chart(engines: Engines, file: Path, paper: str) -> None:
+    """In the PDF, where each chart begins and ends is the target of a link, which tells its page."""
+    marked = """() => { for (const figure of document.querySelectorAll('figure:not([hidden])')) {
+        const [chart, kind] = [figure.querySelector('.chart'), figure.dataset.kind]
+        for (const [place, where] of [['begin', 'beforebegin'], ['end', 'afterend']]) {
+            chart.insertAdjacentHTML(where, `<div id="${place}-${kind}"></div>`)
+            document.body.insertAdjacentHTML('beforeend', `<a href="#${place}-${kind}">.</a>`)
+        }
+        figure.querySelector('figcaption').id = `caption-${kind}`
+        document.body.insertAdjacentHTML('beforeend', `<a href="#caption-${kind}">.</a>`)
+    } }"""
+    async with opened(engines, "chromium", file) as report:
+        await report.value(marked)
+        pdf = await report.page.pdf(format=paper, prefer_css_page_size=True)
+    found = re.findall(rb"/(begin|end|caption)-([\w-]+) \[(\d+) 0 R /XYZ [\d.-]+ ([\d.-]+)", pdf)
+    places = {(place.decode(), kind.decode()): (int(page), float(y)) for place, kind, page, y in found}
+    assert len(places) == 3 * len(KINDS)
+    for kind in KINDS:
+        (page, top), (last, bottom) = places["begin", kind], places["end", kind]
+        assert places["caption", kind][0] == page == last, kind
+        assert top - bottom > 60  # points: it is drawn, upwards from the foot of the page
+    assert len({page for page, _ in places.values()}) > 1
 
 
 async def test_nothing_is_cut_on_paper(engines: Engines, file: Path) -> None:

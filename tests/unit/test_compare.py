@@ -146,6 +146,13 @@ def test_a_difference_within_the_bound_of_both_clocks_is_none_but_opening_needs_
         assert verdicts(comparison, "open")["one"] == "slower"
 
 
+def test_what_is_less_than_the_clocks_can_tell_is_counted_by_itself() -> None:
+    before, after = (side({"one": STEADY * p50}, bound=0.02) for p50 in (1.0, 1.03))
+    comparison = compare.compare(before, after)
+    assert comparison.findings[0].says == "not resolved: less than the clocks can tell"
+    assert "1 differs by less than the clocks can tell" in compare.words(comparison)
+
+
 def weighing(down: int) -> Callable[[Trial], Trial]:
     """Each event takes so many bytes, half of them headers, and half as many the other way."""
     ways = {
@@ -220,6 +227,34 @@ def test_a_server_that_stood_still_is_not_hidden_by_a_late_source() -> None:
     for n in range(0, EVENTS, 2):
         stalled = changed(stalled, cell("one"), appended(150, only=n))
     assert verdicts(compare.compare(late, stalled), "p90")["one"] == "slower"
+
+
+def burst(*rounds: int, factor: float, only: Sequence[str] = NAMES) -> Side:
+    """A run whose machine had other things to do in these rounds, from 0 on."""
+    loaded = np.where(np.isin(np.arange(8), rounds), factor, 1.0)
+    return side({name: STEADY * (loaded if name in only else 1.0) for name in NAMES})
+
+
+def test_a_burst_of_load_is_taken_off_and_said() -> None:
+    """Three of eight rounds took twice as long in all cells: the others still tell that nothing changed."""
+    comparison = compare.compare(steady(), burst(2, 3, 4, factor=2.0))
+    assert set(verdicts(comparison).values()) == {"no difference"}
+    assert "p50 in round 3 of the run after (1.98 ×), 4 of the run after (2.00" in compare.markdown(comparison)
+    assert compare.markdown(compare.compare(steady(), steady())).count("taken off") == 0
+
+
+def test_a_burst_hides_no_change() -> None:
+    loaded = np.where(np.isin(np.arange(8), (2, 3)), 2.0, 1.0)
+    worse = side({name: STEADY * loaded * (1.3 if name == "two" else 1.0) for name in NAMES})
+    assert verdicts(compare.compare(steady(), worse)) == {
+        "one": "no difference", "two": "slower", "three": "no difference",
+    }  # fmt: skip
+
+
+def test_what_one_cell_does_alone_is_no_burst() -> None:
+    comparison = compare.compare(steady(), burst(2, 3, factor=2.0, only=["two"]))
+    assert "taken off" not in compare.markdown(comparison)
+    assert verdicts(comparison) == {"one": "no difference", "two": "not resolved", "three": "no difference"}
 
 
 # --- what broke ---
@@ -439,7 +474,7 @@ def test_a_cell_whose_trials_are_all_damaged_has_failed(tmp_path: Path) -> None:
         torn.write_text("{")
     comparison = compare.compare(compare.read(a), compare.read(b))
     assert the_change(comparison)[1:6] == (
-        "state", "measured", "failed", "broken", "because no trial of it can be read",
+        "state", "measured", "failed", "broken", "because none of its 8 trials can be read",
     )  # fmt: skip
     assert len(compare.cautions(comparison)) == 8
     assert len(comparison.failures(GATE)) == 1

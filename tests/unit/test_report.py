@@ -15,8 +15,10 @@ import made_up_runs as made_up
 import pytest
 from made_up_runs import Made, cell, made, made_of, trial
 
-from benchmarks.report import charts, figures, looks, markdown, tables, views, web, words
+from benchmarks.report import charts, drawing, figures, kinds, looks, markdown, tables, views, web, words
+from benchmarks.report.drawing import Scene
 from benchmarks.report.figures import LATENCIES, MEDIAN, Figure
+from benchmarks.report.kinds import KINDS
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,20 @@ def awkward_charts(awkward: Made) -> dict[str, alt.LayerChart]:
 @pytest.fixture(scope="module")
 def awkward_page(awkward: Made) -> str:
     return web.page(*awkward.arguments)
+
+
+def test_a_stage_that_is_not_known_says_why_and_has_no_share(awkward: Made) -> None:
+    view = next(one for one in views.views(awkward.summary) if one.conditions[:2] == ("chromium", "steady"))
+    rows = {(row["transport"], row["stage"]): row for row in tables.stages(view)}
+    assert rows["websocket", "server"]["ms"] is None
+    assert {row["why"] for (name, _), row in rows.items() if name == "websocket"} == {"it is compressed"}
+    assert not any("why" in row for (name, _), row in rows.items() if name != "websocket")
+    scene = drawing.Scene.of(view, awkward.trials)
+    (kind,) = (one for one in kinds.KINDS if one.name == "stages")
+    table = kind.table(scene)
+    told = {line[0]: line[1:] for line in table.body}
+    assert told["websocket"] == ["0.0100", figures.NONE, "0.0500", figures.NONE, "it is compressed"]
+    assert told["sse"][-1] == ""
 
 
 def verdicts(**pairs: str) -> views.View:
@@ -55,6 +71,11 @@ def verdicts(**pairs: str) -> views.View:
         limits
         | {which: f"{name} chromium steady direct" for which, name in zip("ab", pair.split("_"), strict=True)}
         | ({"verdict": "not resolved", "reason": verdict} if verdict in reasons else {"verdict": verdict})
+        | (
+            {"verdict": "not resolved", "reason": "noise", "direction": verdict.removeprefix("leaning ")}
+            if verdict.startswith("leaning")
+            else {}
+        )
         for pair, verdict in pairs.items()
     ]
     return views.views({"cells": cells, "differences": differences})[0]
@@ -90,21 +111,43 @@ def test_one_that_beats_all_others_is_fastest() -> None:
 
 def test_what_can_not_be_told_apart_is_a_group() -> None:
     view = verdicts(a_b="noise", a_c="faster", b_c="faster")
-    assert words.headline(view) == "`a` and `b` are fastest and not distinguishable"
+    assert words.headline(view) == "`a` and `b` are fastest: not resolved between them"
     assert any("Not resolved by these rounds: `a` – `b`" in sentence for sentence in words.answers([view])[0].sentences)
 
 
 def test_what_surely_does_not_differ_is_said_so() -> None:
     view = verdicts(a_b="no difference", a_c="faster", b_c="faster")
-    assert words.headline(view) == "`a` and `b` are fastest and differ by nothing that matters"
-    assert words.headline(verdicts(a_b="no difference")) == "`a` and `b` differ by nothing that matters"
-    assert words.headline(verdicts(a_b="noise")) == "`a` and `b` are not distinguishable"
+    assert words.headline(view) == "`a` and `b` are fastest: no difference that matters"
+    assert words.headline(verdicts(a_b="no difference")) == "`a` and `b`: no difference that matters"
+    assert words.headline(verdicts(a_b="noise")) == "`a` and `b`: not resolved between them"
+
+
+def test_what_leans_is_neither_equal_nor_undecided() -> None:
+    """The limits exclude "equal", and do not lie wholly beyond what matters: 0.4–0.6 here, of a/b."""
+    assert (
+        words.headline(verdicts(a_b="leaning faster"))
+        == "`a` and `b`: not resolved between them, leaning to `a` (1.67–2.50\xa0×)"
+    )
+    assert (
+        words.headline(verdicts(a_b="leaning slower"))
+        == "`a` and `b`: not resolved between them, leaning to `b` (0.400–0.600\xa0×)"
+    )
+    view = verdicts(a_b="noise", a_c="leaning faster", b_c="no difference", a_d="faster", b_d="faster", c_d="faster")
+    assert words.headline(view) == (
+        "`a`, `b` and `c` are fastest: not all resolved between them, leaning to `a` over `c` (1.67–2.50\xa0×)"
+    )
+    said = words.answers([view])[0].sentences
+    assert any("`b` – `c`" in one and one.startswith("No difference that matters") for one in said)
+    assert any("`a` over `c` (1.67" in one and one.startswith("Not resolved, leaning to the faster") for one in said)
+    assert any("`a` – `b`" in one and one.startswith("Not resolved by these rounds") for one in said)
+    both = verdicts(a_b="leaning faster", a_c="noise", b_c="leaning faster")
+    assert words.headline(both) == "`a`, `b` and `c`: not resolved between them, 2 of 3 pairs leaning to one"
 
 
 def test_the_smallest_value_alone_does_not_win() -> None:
     """A noisy cell that no verdict places is not among the fastest, however small its p50 happens to be."""
     view = verdicts(noisy_a="noise", noisy_b="noise", a_b="faster")
-    assert words.headline(view) == "`a` is fastest"
+    assert words.headline(view) == "`a` is fastest; `noisy` can't be placed"
     assert words.ranking(view).unplaced == ["noisy"]
 
 
@@ -135,9 +178,18 @@ def test_a_verdict_reads_the_same_from_both_sides() -> None:
 def test_every_loss_is_named() -> None:
     held = [trial(cell("sse"), 1, [1.0] * 10), trial(cell("websocket"), 1, [1.0, None, 1.0, None] + [1.0] * 6)]
     said = " ".join(words.delivery(made_of(held, ["chromium"]).summary))
-    assert "`websocket` (chromium, steady): 2 events lost (61, 63), of 10 sent." in said
+    assert "`websocket` (chromium, steady, direct): 2 events lost (61, 63), of 10 sent." in said
     assert "18 of 20 events were delivered" in said
     assert "`sse`" not in said
+
+
+def test_of_many_losses_the_rest_is_counted() -> None:
+    held = [trial(cell(f"t{nth}"), 1, [1.0, None]) for nth in range(10)]
+    said = words.delivery(made_of(held, ["chromium"]).summary)
+    assert sum("1 event lost" in sentence for sentence in said) == words.MOST_NAMED
+    assert said[-2:] == [
+        "And events went astray in 2 more cells; the matrix tells.", "In all, 10 of 20 events were delivered.",
+    ]  # fmt: skip
 
 
 def test_that_nothing_was_lost_is_said_with_numbers() -> None:
@@ -172,18 +224,40 @@ def test_how_it_ended_is_said(ended: str, said: str) -> None:
 # --- looks ---
 
 
-def test_every_transport_looks_different_and_always_the_same() -> None:
-    rows = [{"transport": f"t{nth:02}", "variant": variant} for nth in range(20) for variant in (None, "v")]
-    known = looks.looks(rows)
-    assert known == looks.looks(list(reversed(rows)))
+SPINE = ("fetch_streaming", "long_polling", "short_polling", "sse", "websocket", "xhr_streaming")
+
+
+def looks_of(*subjects: str) -> dict[str, looks.Look]:
+    named = (name.partition(":") for name in subjects)
+    return looks.looks([{"transport": transport, "variant": variant or None} for transport, _, variant in named])
+
+
+def test_of_many_transports_each_looks_different() -> None:
+    subjects = [f"t{nth:02}{variant}" for nth in range(20) for variant in ("", ":v")]
+    known = looks_of(*subjects)
+    assert known == looks_of(*reversed(subjects))
     assert len({(look.colour, look.shape, tuple(look.dash)) for look in known.values()}) == 40
     assert known["t03"].colour == known["t03:v"].colour
 
 
-def test_the_six_of_the_spine_have_six_colours() -> None:
-    names = ("fetch_streaming", "long_polling", "short_polling", "sse", "websocket", "xhr_streaming")
-    known = looks.looks([{"transport": name, "variant": None} for name in names])
-    assert len({look.colour for look in known.values()}) == 6
+def test_the_six_of_the_spine_have_six_colours_and_shapes() -> None:
+    known = looks_of(*SPINE)
+    assert len({look.colour for look in known.values()}) == len({look.shape for look in known.values()}) == 6
+    assert {tuple(look.dash) for look in known.values()} == {looks.DASHES[0]}
+
+
+@pytest.mark.parametrize("others", [(), SPINE[:3], ("aaa", "bosh", "zzz"), tuple(f"t{nth}" for nth in range(60))])
+def test_a_transport_has_its_colour_whatever_else_was_measured(others: tuple[str, ...]) -> None:
+    """Today's colours are pinned: they must not change from one version to the next."""
+    known = looks_of("sse", "websocket", "long_polling", "sse:native", *others)
+    assert {name: known[name].colour for name in ("sse", "websocket", "long_polling", "sse:native")} == {
+        "sse": "#0072B2", "websocket": "#D55E00", "long_polling": "#009E73", "sse:native": "#0072B2",
+    }  # fmt: skip
+    assert known["sse"].shape == looks_of("sse")["sse"].shape
+
+
+def test_more_subjects_than_looks_are_drawn_too() -> None:
+    assert len(looks_of(*(f"sse:{nth}" for nth in range(100)))) == 100
 
 
 # --- what charts draw ---
@@ -213,6 +287,17 @@ def test_thinning_keeps_what_was_lost_and_what_was_slowest() -> None:
     kept = tables.thinned(tables.events({"sse": [trial(cell("sse"), 1, delays)]}, 1))
     assert len(kept) <= tables.DRAWN
     assert {None, 999.0} <= {row["delay"] for row in kept}
+
+
+def test_what_the_timeline_leaves_out_is_said() -> None:
+    timeline = next(kind for kind in KINDS if kind.name == "timeline")
+    few, many = (made_of([trial(cell("sse"), 1, [1.0] * events)], ["chromium"]) for events in (300, 1000))
+    said = [timeline.note(Scene.of(views.views(one.summary)[0], one.trials)) for one in (few, many)]
+    assert said[0] == ""
+    assert said[1].startswith("280 of 1,000 events drawn")
+    assert packed(web.page(*many.arguments))["views"][0]["charts"]["timeline"]["note"] == said[1]
+    chart = charts.charts(*many.arguments[:3])["timeline-chromium-steady-direct"]
+    assert said[1] in chart.to_dict()["title"]["subtitle"]
 
 
 def test_the_typical_round_is_the_one_nearest_to_the_medians() -> None:
@@ -360,6 +445,51 @@ def test_a_failed_trial_is_not_drawn() -> None:
     page = web.page(*again.arguments)
     assert "1 of 5 trials failed: did not open" in page
     assert len(packed(page)["trials"]) == 19
+
+
+def test_how_costs_were_counted_is_told(awkward: Made, awkward_page: str) -> None:
+    assert "Server CPU" in Markup_(awkward_page).text
+    assert "by a clock that this run did not note" in Markup_(awkward_page).text
+    assert "USS: what is a process's own" in Markup_(awkward_page).text
+    noted = replace(awkward.run, machine=awkward.run.machine | {"cpu_clock": "the sun"})
+    assert "by the sun, all processes" in markdown.text(noted, *awkward.arguments[1:])
+    assert "Server CPU**:" not in markdown.text(*made().arguments)  # it has none
+
+
+# --- links ---
+
+
+def test_each_link_is_a_condition_of_its_own_and_is_named() -> None:
+    linked = made_up.linked()
+    near, far = views.views(linked.summary)
+    assert (near.conditions.title, far.conditions.title) == (
+        "chromium, steady, direct", "chromium, steady, relay:delay=50",
+    )  # fmt: skip
+    assert {row["a"].split()[-1] for row in linked.summary["differences"]} == {"direct", made_up.LINK}
+    assert all(row["a"].split()[1:] == row["b"].split()[1:] for row in linked.summary["differences"])
+    assert "is fastest" not in words.headline(far)
+    assert near.by(MEDIAN)["long_polling"] < far.by(MEDIAN)["sse"]
+
+
+def test_every_part_of_a_report_names_the_link() -> None:
+    linked = made_up.linked()
+    linked.run.links[made_up.LINK] = {"title": "a relay that holds everything for 50 ms"}
+    text, page = markdown.text(*linked.arguments), web.page(*linked.arguments)
+    shown, data = " ".join(Markup_(page).text.split()), packed(page)
+    for said in ("chromium, steady, direct", "chromium, steady, relay:delay=50", "a relay that holds everything",
+                 "(chromium, steady, relay:delay=50): 1 event lost"):  # fmt: skip
+        assert said in shown
+        assert said in text
+    assert [view["link"] for view in data["views"]] == ["direct", made_up.LINK]
+    found = charts.charts(*linked.arguments[:3])
+    assert {name for name in found if name.startswith("trials")} == {
+        "trials-chromium-steady-direct", "trials-chromium-steady-relay-delay-50",
+    }  # fmt: skip
+    for name, chart in found.items():
+        link = made_up.LINK if "relay" in name else "direct"
+        assert f", {link}, " in chart.to_dict()["title"]["subtitle"][0]
+    medians = {row["p50"] > 40 for row in data["views"][1]["charts"]["trials"]["rows"]}
+    assert medians == {True}
 
 
 # --- Markdown ---

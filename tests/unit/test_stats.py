@@ -271,6 +271,8 @@ def test_no_verdict_under_five_rounds() -> None:
         (1.0, 1.3, 0.01, "faster", "faster", None),
         (2.0, 4.0, 0.25, "faster", "faster", None),
         (100.0, 101.0, 0.25, "no difference", "faster", None),
+        (100.0, 100.2, 0.25, "not resolved", None, "clock bound"),  # though the limits lie inside what matters
+        (1.0, 1.01, 0.05, "not resolved", None, "clock bound"),
         (0.2, 0.6, 0.25, "faster", "faster", None),  # by an unknown ratio, but a large one
         (0.3, 0.1, 0.15, "not resolved", "slower", "noise"),
     ],
@@ -281,6 +283,13 @@ def test_the_clocks_bound_widens_both_intervals(  # noqa: PLR0917 (a table's col
     row = apart(a, b, bound)
     assert (row.verdict, row.direction, row.reason) == (verdict, direction, reason)
     assert row.delta_high == pytest.approx(a - b + bound, abs=1e-3)
+
+
+def test_what_is_smaller_than_the_clocks_bound_never_wins() -> None:
+    rng = np.random.default_rng(13)
+    for a, apart_by, share in rng.uniform((0.05, 0.01, 0), (50, 40, 1), (300, 3)):
+        row = apart(a, a + apart_by * share, bound=apart_by)
+        assert (row.verdict, row.reason, row.direction) == ("not resolved", "clock bound", None)
 
 
 @pytest.mark.parametrize(("a", "b", "low", "high"), [(2.0, 4.0, 1.75 / 4, 2.25 / 4), (4.0, 2.0, 4 / 2.25, 4 / 1.75)])
@@ -488,9 +497,13 @@ def test_drift_by_hand(logs: list[float], variance: float) -> None:
     assert stats.drift({"x": dict(enumerate(np.exp(logs)))}) == pytest.approx(variance)
 
 
-def test_drift_is_the_mean_over_cells_and_runs() -> None:
+def test_drift_is_the_median_over_cells_and_the_mean_over_runs() -> None:
     stepped, steady = dict(enumerate(np.exp([0, 0, 1, 1]))), dict.fromkeys(range(4), 3.0)
-    assert stats.drift({"x": stepped, "y": steady}, {"x": steady, "y": steady, "z": {}}) == pytest.approx(2 / 4)
+    assert stats.drift({"x": stepped, "y": steady}, {"x": steady, "y": steady, "z": {}}) == pytest.approx(2 / 2 / 2)
+    few = {"x": stepped, **dict.fromkeys("yz", steady)}
+    most = {"x": steady, **dict.fromkeys("yz", stepped)}
+    assert stats.drift(few, few) == 0
+    assert stats.drift(most, few) == pytest.approx(2 / 2)
 
 
 def test_compare_by_hand_with_drift() -> None:

@@ -210,6 +210,71 @@ def test_bytes_are_told_for_each_event_that_arrived() -> None:
     assert row(trial(ALL, wire={"reason": "only Linux"}))["wire_bytes_per_event"] is None
 
 
+STAMPS = {"rtt_ms": 0.2, "reason": ""}
+
+
+def stamped(*trials: Trial, **stamps: Any) -> dict[str, Any]:
+    """The stages of a cell whose events were all written 0.3 ms after they were due."""
+    written = [[(epoch, id_, due + ns(0.3)) for epoch, id_, due, _ in trial.sent] for trial in trials]
+    held = [replace(trial, written=rows, stamps=STAMPS | stamps) for trial, rows in zip(trials, written, strict=True)]
+    told = row(*held)["stages_ms"]
+    assert isinstance(told, dict)
+    return told
+
+
+def test_the_stages_of_an_event_add_up_to_its_delay() -> None:
+    one_trial = replace(many([1.0, 4.0, 2.0, 7.0] * 5, late=0.1), stamps=STAMPS)
+    one_trial = replace(one_trial, written=[(epoch, id_, at + ns(0.25)) for epoch, id_, _, at in one_trial.sent])
+    found = summary.stages(one_trial)
+    assert tuple(found) == ("source", "wire", "server", "browser")
+    assert sum(found.values()) == pytest.approx(summary.delays(one_trial))
+    assert found["browser"][:4] == pytest.approx([0.55, 3.55, 1.55, 6.55])
+
+
+def test_the_median_of_each_stage_is_combined_as_percentiles_are() -> None:
+    told = stamped(many([1.0] * 40, late=0.1), many([4.0] * 40, round=2, late=0.1))
+    assert [told[stage]["value"] for stage in summary.STAGES] == pytest.approx(
+        [0.1, 0.2, 0.1, math.sqrt(0.6 * 3.6)], rel=1e-5
+    )
+    assert told["browser"]["low"] < told["browser"]["value"] < told["browser"]["high"]
+    assert told["reason"] == ""
+
+
+def test_what_was_lost_is_in_no_stage_and_of_what_was_repeated_the_first_arrival_counts() -> None:
+    told = stamped(trial([*ALL[:2], one(1, 50)] * 4, late=0.1))
+    assert (told["browser"], told["reason"]) == (None, "too few events")
+    lossy = many([1.0] * 40)
+    assert stamped(replace(lossy, arrived=[*lossy.arrived[:30], *lossy.arrived[:5]]))["browser"][
+        "value"
+    ] == pytest.approx(0.6)
+
+
+def test_a_stage_that_was_not_measured_is_null_and_says_why() -> None:
+    plain = many([1.0] * 40)
+    told = stamped(plain, rtt_ms=None, reason="only Linux tells it")
+    assert (told["source"]["value"], told["server"]["value"]) == pytest.approx((0, 0.3))
+    assert (told["wire"], told["browser"], told["reason"]) == (None, None, "only Linux tells it")
+    told = row(replace(plain, stamps=STAMPS | {"reason": "it is compressed"}))["stages_ms"]
+    assert (told["server"], told["browser"], told["reason"]) == (None, None, "it is compressed")
+    assert told["wire"]["value"] == pytest.approx(0.1)
+
+
+def test_one_write_that_nobody_saw_makes_the_servers_part_unknown() -> None:
+    """The others may be the quicker ones."""
+    whole = replace(many([1.0] * 40), stamps=STAMPS)
+    written = [(epoch, id_, due) for epoch, id_, due, _ in whole.sent]
+    told = row(replace(whole, written=written), replace(whole, written=written[1:], round=2))["stages_ms"]
+    assert (told["server"], told["browser"]) == (None, None)
+    assert told["reason"] == "1 of 40 events were not seen when the server wrote them"
+
+
+def test_runs_without_stamps_have_no_stages() -> None:
+    assert row(many([1.0] * 40))["stages_ms"] is None
+    old, new = many([1.0] * 40), replace(many([1.0] * 40, round=2), stamps=STAMPS)
+    assert row(old, new)["stages_ms"]["reason"] == "when the server wrote its events was not noted"
+    assert row(trial([]))["stages_ms"] is None
+
+
 def test_costs_are_the_means_of_their_trials_and_nothing_else_is_told_with_them() -> None:
     costs = [{"server_cpu_us_per_delivery": 4.0, "memory": "USS"}, {"server_cpu_us_per_delivery": 9.0, "memory": "USS"}]
     trials = [Trial(SSE, n, "measured", cost=cost) for n, cost in enumerate(costs, 1)]
@@ -336,3 +401,17 @@ def test_six_digits_are_enough() -> None:
     assert summary._round(1 / 3) == 0.333333
     assert summary._round(123_456_789.0) == 123_457_000
     assert summary._round(None) is None
+
+
+# --- files that can't be read ---
+
+
+def test_a_cell_whose_files_are_all_damaged_says_so() -> None:
+    def reason(*complaints: str) -> str:
+        return str(summarize(run(SSE), [], complaints)["cells"][0]["reason"])
+
+    damaged = [f"trials/00{n}-sse-chromium-steady-direct.jsonl is damaged and was left out: why" for n in (1, 2)]
+    others = "trials/001-sse-native-chromium-steady-direct.jsonl is damaged and was left out: why"
+    assert reason() == reason(others) == "its turn never came"
+    assert reason(damaged[0], others) == "its only trial can't be read"
+    assert reason(*damaged) == "none of its 2 trials can be read"
