@@ -1,22 +1,30 @@
-"""Readers: pages of a real browser, or a native client, that follow one transport. The only user of Playwright."""
+"""Readers that are pages of a real browser, and the launching of every engine. The only user of Playwright."""
 
 import asyncio
+import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+import os
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+import playwright
 import psutil
-from playwright.async_api import Browser, Error, Page, async_playwright
+from playwright.async_api import Browser, Error, Page, Playwright, async_playwright
 
 from benchmarks import engines
 from benchmarks.bare import BarePage, bare_page
-from lab import clock, native
+from benchmarks.native import native
+from benchmarks.reader import Broken, Clock, Engine, Reader, Seen
 from lab.errors import UserError
+from lab.link import HERE, Place
 from lab.log import Cursor
 from lab.transport import Options, Subject
+
+__all__ = ["AS_LAUNCHED", "Broken", "BrowserError", "Chromium", "Clock", "Engine", "Reader", "Seen", "launched"]
 
 BrowserError = Error
 """What Playwright raises when a browser or a page has gone."""
@@ -40,6 +48,9 @@ AS_LAUNCHED: Mapping[str, Any] = {
     "contrast": "null",
 }
 
+NODE = "PLAYWRIGHT_NODEJS_PATH"
+"""Names the program that Playwright runs its driver by."""
+
 PINGS = 100
 
 NAVIGATION_START_MS = 0.01
@@ -50,80 +61,31 @@ LOADED = "document.readyState === 'complete' || new Promise((done) => addEventLi
 READ_BACK = "(({arrivals, opened, lost, gaps, alive, data}) => ({arrivals, opened, lost, gaps, alive, data}))(trial)"
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a reader saw, on the server's clock: CLOCK_MONOTONIC in ns."""
-
-    navigated: int  # when it set out
-    opened: list[int]
-    events: list[tuple[int, int, int]]  # epoch, id, received
-    gaps: list[dict[str, Any]]
-    lost: list[tuple[int, str]]
-    alive: int
-    bound_ms: float  # how far all of these times may be off together
-    data: list[Any]  # of the events, where it was to be kept
-
-
-@dataclass(frozen=True)
-class Clock:
-    """How an engine's clock is set against the server's, how far it may be off (strictly), and its step."""
-
-    method: str
-    bound_ms: float
-    step_ms: float
-
-
-class Reader(Protocol):
-    """Follows one transport; opened anew for each trial."""
-
-    async def opened(self, seconds: float) -> bool: ...
-    async def reached(self, epoch: int, id_: int, seconds: float) -> bool: ...
-    async def seen(self) -> Seen: ...
-    async def hang_up(self) -> None: ...
-
-
-class Engine(Protocol):
-    """Something that reads: a browser that was launched, or `native`."""
-
-    name: str
-    version: str
-    flags: Sequence[str]
-    clock: Clock
-
-    def works(self) -> bool:
-        """Whether it is still there."""
-
-    async def try_clock(self, origin: str) -> None:
-        """Set the clock against the server at `origin`, to know how well that goes here."""
-
-    def reading(
-        self, subject: Subject, origin: str, settings: Options, cursor: Cursor, *, keep_data: bool = False
-    ) -> AbstractAsyncContextManager[Reader]:
-        """A fresh reader that follows `subject` at `origin`, gone at the end.
-
-        A page comes from `origin`, and reaches the transport at settings["origin"] where that is given.
-        """
-
-
 @asynccontextmanager
-async def launched(name: str, *, fresh: bool = True) -> AsyncIterator[Engine]:
+async def launched(
+    name: str, *, fresh: bool = True, place: Place = HERE, without: Sequence[str] = ()
+) -> AsyncIterator[Engine]:
     """The engine of that name, ready to read.
 
     Args:
         fresh: each reader gets a new page with a context of its own. Without it pages are used again: quicker,
             good enough to see how a transport behaves, but not to measure it.
+        place: where it runs.
+        without: flags of Playwright's that are left out, because they hide what is to be seen.
 
     Raises:
         UserError: there is no such browser here, or it does not start.
     """
     if name == "native":
-        yield Native()
+        async with native(place) as engine:
+            yield engine
         return
     found = engines.find(name)
-    async with async_playwright() as playwright:
-        kind = getattr(playwright, name)
+    async with _driver(place) as driver:
+        kind = getattr(driver, name)
         options: dict[str, Any] = {"args": CHROMIUM_ARGS} if name == "chromium" else {}
         options |= {"firefox_user_prefs": FIREFOX_PREFS} if name == "firefox" else {}
+        options |= {"ignore_default_args": list(without)} if without else {}
         if found.executable:
             options |= {"executable_path": found.executable, "channel": found.channel}
         try:
@@ -135,6 +97,42 @@ async def launched(name: str, *, fresh: bool = True) -> AsyncIterator[Engine]:
         finally:
             with suppress(BrowserError):
                 await browser.close()
+
+
+@asynccontextmanager
+async def _driver(place: Place) -> AsyncIterator[Playwright]:
+    """Playwright's own process in that place, and so its browsers. It is spoken to over pipes, which lead anywhere."""
+    manager = async_playwright()
+    async with _starting:
+        with _node_in(place):
+            driver = await manager.start()
+    try:
+        yield driver
+    finally:
+        await driver.stop()
+
+
+_starting = asyncio.Lock()  # one after the other: where they start is in the environment
+
+
+@contextmanager
+def _node_in(place: Place) -> Iterator[None]:
+    """Playwright's Node is a script that enters the place first. It is a file of no folder, for none may be left."""
+    if not place.enter:
+        yield
+        return
+    before = os.environ.get(NODE)
+    node = before or str(Path(inspect.getfile(playwright)).parent / "driver" / "node")
+    script = os.memfd_create("node", 0)
+    os.write(script, f'#!/bin/sh\nexec {shlex.join([*place.enter, node])} "$@"\n'.encode())
+    os.environ[NODE] = f"/proc/{os.getpid()}/fd/{script}"
+    try:
+        yield
+    finally:
+        os.close(script)
+        os.environ.pop(NODE)
+        if before:
+            os.environ[NODE] = before
 
 
 def _engine(name: str, browser: Browser, *, fresh: bool) -> Engine:
@@ -159,6 +157,7 @@ class _Browser:
     """What all browsers have in common."""
 
     clock = Clock("not set yet", 0, 0)
+    drifts = False  # whether a page's clock has to be set twice, to know
 
     def __init__(self, name: str, browser: Browser, flags: Sequence[str], *, fresh: bool) -> None:
         self.name, self.browser, self.flags, self.fresh = name, browser, flags, fresh
@@ -190,13 +189,21 @@ class _Browser:
             self.used.append(page)
 
     @asynccontextmanager
-    async def reading(
-        self, subject: Subject, origin: str, settings: Options, cursor: Cursor = "now", *, keep_data: bool = False
+    async def reading(  # noqa: PLR0913  (what differs between readers, named)
+        self,
+        subject: Subject,
+        origin: str,
+        settings: Options,
+        cursor: Cursor = "now",
+        *,
+        keep_data: bool = False,
+        clock: str = "",
     ) -> AsyncIterator[Reader]:
         asked = {"transport": subject.name, "cursor": cursor, "options": json.dumps(dict(settings))}
         asked |= {"data": "1"} if keep_data else {}
+        asked |= {"clock": clock} if clock else {}
         async with self.evaluating(f"{origin}/lab/trial.html?{urlencode(asked)}") as page:
-            yield PageReader(page, self.time_origin)
+            yield PageReader(page, self.time_origin, drifts=self.drifts)
 
     def evaluating(self, url: str) -> AbstractAsyncContextManager["Evaluates"]:
         """A page that has loaded."""
@@ -275,21 +282,34 @@ async def _ping(page: Evaluates, count: int = PINGS) -> tuple[int, float, float]
     return int(server) - round(middle * 1e6), (received - sent) / 2 + pings["step"], pings["step"]
 
 
+def around(estimates: Sequence[tuple[int, float]]) -> tuple[int, float]:
+    """A time origin (ns) and a bound (ms) that cover all of these."""
+    low = min(origin - bound * 1e6 for origin, bound in estimates)
+    high = max(origin + bound * 1e6 for origin, bound in estimates)
+    return round((low + high) / 2), (high - low) / 2e6
+
+
 class PageReader:
     """A page that follows a transport; what arrived stays in its memory until it is read back."""
 
-    def __init__(self, page: Evaluates, time_origin: Callable[[Evaluates], Awaitable[tuple[int, float]]]) -> None:
-        self.page, self.time_origin = page, time_origin
+    def __init__(
+        self, page: Evaluates, time_origin: Callable[[Evaluates], Awaitable[tuple[int, float]]], *, drifts: bool
+    ) -> None:
+        self.page, self.time_origin, self.drifts = page, time_origin, drifts
+        self.before: list[tuple[int, float]] = []  # time origins (ns) and their bounds (ms), of the beginning
 
     async def opened(self, seconds: float) -> bool:
-        return bool(await self.page.evaluate(f"trial.until(() => trial.opened.length > 0, {seconds})"))
+        there = bool(await self.page.evaluate(f"trial.until(() => trial.opened.length > 0, {seconds})"))
+        if there and self.drifts and not self.before:
+            self.before.append(await self.time_origin(self.page))
+        return there
 
     async def reached(self, epoch: int, id_: int, seconds: float) -> bool:
         return bool(await self.page.evaluate(f"trial.until(() => trial.reached({epoch}, {id_}), {seconds})"))
 
     async def seen(self) -> Seen:
         kept = await self.page.evaluate(READ_BACK)
-        origin, bound = await self.time_origin(self.page)
+        origin, bound = around([*self.before, await self.time_origin(self.page)])
 
         def ns(now_ms: float) -> int:
             return origin + round(now_ms * 1e6)
@@ -308,87 +328,15 @@ class PageReader:
     async def hang_up(self) -> None:
         await self.page.evaluate("trial.hangUp()")
 
-
-class Native:
-    """The native client, in this process and on the server's own clock."""
-
-    name = "native"
-    version = "Python with aiohttp and websockets"
-    flags: Sequence[str] = ()
-    clock = Clock("the server's own", 0.001, 0.000_001)
-
-    def works(self) -> bool:
-        return True
-
-    async def try_clock(self, origin: str) -> None:
-        """Nothing to do: the same machine, the same clock."""
-
-    @asynccontextmanager
-    async def reading(
-        self, subject: Subject, origin: str, settings: Options, cursor: Cursor = "now", *, keep_data: bool = False
-    ) -> AsyncIterator[Reader]:
-        reader = NativeReader(keep_data=keep_data)
-        base = f"{settings.get('origin', origin)}/transports/{subject.name}"
-        reader.following = asyncio.create_task(
-            native.follow(subject, base, settings, reader.arrivals, cursor=cursor, on=reader.wake)
-        )
-        reader.following.add_done_callback(lambda _: reader.news.set())
-        try:
-            yield reader
-        finally:
-            await reader.hang_up()
-
-
-class Broken(Exception):
-    """A client that has a fault of its own; says which."""
-
-
-class NativeReader:
-    """What `native.follow` notes, and the waiting for it."""
-
-    following: asyncio.Task[None]
-
-    def __init__(self, *, keep_data: bool) -> None:
-        self.navigated = clock.now()
-        self.arrivals = native.Arrivals()
-        self.news = asyncio.Event()
-        self.keep_data = keep_data
-        self.data: list[Any] = []
-
-    def wake(self, line: str) -> None:
-        if self.keep_data and line and "id" in (event := json.loads(line)):
-            self.data.append(event["data"])
-        self.news.set()
-
-    async def hang_up(self) -> None:
-        """Raises:
-        Broken: following has ended by itself, which it never does.
-        """
-        self.following.cancel()
-        await asyncio.wait([self.following])
-        if not self.following.cancelled():
-            error = self.following.exception()
-            raise Broken(f"the native client broke down: {error!r}") from error
-
-    async def opened(self, seconds: float) -> bool:
-        return await self._until(lambda: bool(self.arrivals.opened), seconds)
-
-    async def reached(self, epoch: int, id_: int, seconds: float) -> bool:
-        return await self._until(lambda: self.arrivals.events[-1:] >= [(epoch, id_, 0)], seconds)
-
-    async def _until(self, there: Callable[[], bool], seconds: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while not there() and not self.following.done():
-                    self.news.clear()
-                    await self.news.wait()
-        return there()
-
-    async def seen(self) -> Seen:
-        kept = self.arrivals
-        return Seen(
-            self.navigated, kept.opened, kept.events, kept.gaps, kept.lost, kept.alive, Native.clock.bound_ms, self.data
-        )
+    async def emulate(self, *, offline: bool) -> None:
+        """What the browser's developer tools call offline; Chromium's only."""
+        if isinstance(self.page, BarePage):
+            await self.page.send("Network.enable")
+            speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+            await self.page.send("Network.emulateNetworkConditions", offline=offline, **speed)
+        else:
+            assert isinstance(self.page, Page)
+            await self.page.context.set_offline(offline)
 
 
 def _first_line(error: BrowserError) -> str:

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
+from benchmarks.backoff import BACKOFFS
 from lab import clock, cost, native
 from lab.errors import UserError
 from lab.process import Child, ServerProcess, obey, read_ledger, run, start
@@ -53,24 +55,49 @@ class Cost:
         return sum(self.cpu_ns.values()) / 1000 / self.deliveries
 
 
+class Return(NamedTuple):
+    """A reader that was lost and is back.
+
+    Attributes:
+        at: when it was open again, CLOCK_MONOTONIC in ns. tries: how often it tried, the last time with success.
+    """
+
+    at: int
+    tries: int
+
+
+def returned(arrivals: native.Arrivals, since: int) -> Return | None:
+    """Of a reader; None where it was not lost since that instant, or is not back."""
+    lost = [at for at, _ in arrivals.lost if at >= since]
+    back = next((at for at in arrivals.opened if lost and at > lost[0]), None)
+    return None if back is None else Return(back, sum(at < back for at in lost))
+
+
 class Crowd(Child):
     """The readers' process: the bench's end."""
 
     name = "the crowd"
 
-    async def join(self, whom: Subject, origin: str, number: int) -> None:
+    async def join(self, whom: Subject, origin: str, number: int, backoff: str = "") -> None:
         """So many more readers, open.
+
+        Args:
+            backoff: how they come back when they are lost, see `backoff`; by default as the lab's do.
 
         Raises:
             UserError: some could not open; says why.
         """
         base = f"{origin}/transports/{whom.name}"
-        await self.ask("join", name=whom.name, base=base, number=number, patience=PATIENCE)
+        await self.ask("join", name=whom.name, base=base, number=number, patience=PATIENCE, backoff=backoff)
 
     async def arrived(self) -> int:
         """Deliveries until now."""
         count: int = await self.ask("count")
         return count
+
+    async def returned(self, since: int) -> list[Return]:
+        """What became of those who were lost since that instant, and are back."""
+        return [Return(*one) for one in await self.ask("returned", since=since)]
 
     async def leave(self) -> None:
         """All of them."""
@@ -157,16 +184,21 @@ class Worker:
         self.known = known
         self.following: dict[asyncio.Task[None], native.Arrivals] = {}
 
-    async def join(self, name: str, base: str, number: int, patience: float) -> None:
+    async def join(self, name: str, base: str, number: int, patience: float, backoff: str) -> None:
+        wait = BACKOFFS[backoff].seconds if backoff else None
         for _ in range(number):
             arrivals = native.Arrivals()
-            task = asyncio.create_task(native.follow(subject(name, self.known), base, {}, arrivals))
+            task = asyncio.create_task(native.follow(subject(name, self.known), base, {}, arrivals, backoff=wait))
             self.following[task] = arrivals
         if await _reach(len(self.following), self._open, patience) < len(self.following):
             raise UserError(f"a crowd of {len(self.following)} could not open by {name}: {self._why()}")
 
     async def count(self) -> int:
         return sum(len(arrivals.events) for arrivals in self.following.values())
+
+    async def returned(self, since: int) -> list[Return]:
+        found = (returned(arrivals, since) for arrivals in self.following.values())
+        return [one for one in found if one is not None]
 
     async def leave(self) -> None:
         for task in self.following:

@@ -10,10 +10,12 @@ from typing import Literal
 import numpy as np
 
 from benchmarks import engines
-from benchmarks.browser import Native, launched
+from benchmarks.browser import launched
 from benchmarks.measure import machine
+from benchmarks.native import Native
 from benchmarks.summary import SOURCE_LATE_MS
 from lab.errors import UserError
+from lab.link.proxy import PROGRAMS, Program
 from lab.process import ServerProcess, loop_factory, read_ledger, server_process
 from lab.transport import Found, discover
 
@@ -46,6 +48,8 @@ async def findings() -> AsyncIterator[Finding]:
         yield await _engine("native", Native.version, server.origins[0])
     for one in discover().values():
         yield _transport(one)
+    for program in PROGRAMS.values():
+        yield _proxy(program)
 
 
 def _machine() -> Finding:
@@ -90,3 +94,10 @@ def _transport(found: Found) -> Finding:
     if found.module is None:
         return Finding(found.name, found.reason, "not there")
     return Finding(found.name, found.about.title)
+
+
+def _proxy(program: Program) -> Finding:
+    name = f"proxy:{program.name}"
+    if missing := program.missing():
+        return Finding(name, missing, "not there")
+    return Finding(name, f"{program.version()}, {program.path}")

@@ -42,6 +42,7 @@ async def follow(  # noqa: PLR0913  (what differs between readers, named)
     *,
     cursor: Cursor = "now",
     on: Callable[[str], None] = lambda _line: None,
+    backoff: Callable[[int], float] | None = None,
 ) -> None:
     """Follow one transport until cancelled, through lost connections, noting when what arrived.
 
@@ -49,6 +50,7 @@ async def follow(  # noqa: PLR0913  (what differs between readers, named)
         base: where the transport's routes are mounted.
         settings: what differs from the lab's and the variant's.
         on: gets each line, "" for a sign of life, after it was noted.
+        backoff: seconds to wait after so many failures in a row; by default `full_jitter`.
     """
     client, options = subject.found.native(), {**SETTINGS, **subject.options.client, **settings}
     failures, options["greeted"] = 0, False
@@ -68,7 +70,12 @@ async def follow(  # noqa: PLR0913  (what differs between readers, named)
                 arrivals.lost.append((clock.now(), str(error) or f"silent for {options['watchdog']} s"))
                 options["greeted"] = False
                 failures = 1 if len(arrivals.opened) > opened else failures + 1
-                await asyncio.sleep(random.uniform(0, min(5.0, 0.1 * 2 ** min(failures, 10))))  # as retry.js
+                await asyncio.sleep((backoff or full_jitter)(failures))
+
+
+def full_jitter(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: the lab's own policy, as in retry.js."""
+    return random.uniform(0, min(5.0, 0.1 * 2 ** min(failures, 10)))
 
 
 def _note(text: str, received: int, arrivals: Arrivals) -> Cursor:

@@ -23,6 +23,7 @@ from benchmarks.measure import Bench, Progress
 from lab import live, terminal
 from lab.cli import listed, main, seconds
 from lab.errors import UserError
+from lab.link.proxy import Program
 from lab.server import listen
 from lab.sources import read_trace
 
@@ -262,6 +263,7 @@ def test_a_transport_that_lacks_a_package_is_shown_as_not_available(
 def test_doctor_says_what_is_there_and_why_the_rest_is_not(pushlab: Pushlab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "found", lambda: dict(engines.ADVICE))
     monkeypatch.setattr(doctor, "TRIED", "steady:rate=200,seconds=0.1")
+    monkeypatch.setattr(Program, "path", None)
     said = pushlab("doctor")
     assert said.code == 1  # no browser at all
     for line in (
@@ -270,6 +272,7 @@ def test_doctor_says_what_is_there_and_why_the_rest_is_not(pushlab: Pushlab, mon
         r"chromium +not there, because +no Chromium here: install .*",
         r"native +ok .* clock to ±0\.001 ms.*",
         r"sse +ok +Server-Sent Events",
+        r"proxy:nginx +not there, because +nginx is not installed: apt-get install nginx, or make systems",
     ):
         assert re.search(f"^{line}", said.out, re.MULTILINE), said.out
 
@@ -429,8 +432,8 @@ def test_bench_says_what_it_does_in_plain_lines(results: Path) -> None:
     assert re.fullmatch(r"plan smoke, seed 7: 2 cells, .*; results in results/\S+", first)
     assert second == "trial 1 of 1: sse in native, steady, round 1"
     table = (results / "out").read_text()
-    assert re.search(r"^sse +native +steady +\d+\.\d+ .*\b0  measured once", table, re.MULTILINE)
-    assert "sse:native in native, steady: unsupported, because" in table
+    assert re.search(r"^sse +native +steady +direct +\d+\.\d+ .*\b0  measured once", table, re.MULTILINE)
+    assert "sse:native in native, steady, direct: unsupported, because" in table
 
 
 def test_report_is_made_again_from_what_is_readable(results: Path, pushlab: Pushlab) -> None:
@@ -479,7 +482,7 @@ def test_a_cell_that_fails_is_reported_and_the_exit_code_says_so(
     monkeypatch.setattr(ground, "OPENING", 0.2)
     said = pushlab("bench", "--plan", "smoke", "--engine", "native", "--transport", "dud", "--out", "out")
     assert said.code == 1
-    assert "dud in native, steady: failed, because did not open within 0.2 s: a dud" in said.out
+    assert "dud in native, steady, direct: failed, because did not open within 0.2 s: a dud" in said.out
     assert said.out.splitlines()[-1] == "out/report.html"
     assert not Path("latest").exists()
 
