@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`subject` and `engine_name` become every pair that the transports claim."""
     names = metafunc.config.getoption("--transport") or sorted(SUBJECTS)
-    engines = metafunc.config.getoption("--engine") or ["native", "chromium", "firefox"]
+    engines = wanted_engines(metafunc.config)
     wanted = {"subject", "engine_name"} & set(metafunc.fixturenames)
     if wanted == {"subject", "engine_name"}:
         pairs = [(SUBJECTS[name], engine) for engine in engines for name in names if claims(SUBJECTS[name], engine)]
@@ -37,6 +37,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("engine_name", engines)
     elif wanted == {"subject"}:
         metafunc.parametrize("subject", [SUBJECTS[name] for name in names], ids=names)
+
+
+def wanted_engines(config: pytest.Config) -> list[str]:
+    return config.getoption("--engine") or ["native", "chromium", "firefox"]
+
+
+def missing(engine: str) -> str:
+    """Why it isn't here; empty where it is."""
+    found = None if engine == "native" else known_engines.found().get(engine)
+    return found if isinstance(found, str) else ""
 
 
 def claims(subject: Subject, engine: str) -> bool:
@@ -68,9 +78,11 @@ class Lab:
 
 
 @asynccontextmanager
-async def running_lab(options: dict[str, Any] | None = None, friends: list[str] | None = None) -> AsyncIterator[Lab]:
+async def running_lab(
+    options: dict[str, Any] | None = None, friends: list[str] | None = None, retained: int = RETAINED
+) -> AsyncIterator[Lab]:
     """A lab with every transport; `friends` are origins of others whose pages may come."""
-    log, sockets, settings = Log(count=RETAINED), listen(count=2), dict(SETTINGS)
+    log, sockets, settings = Log(count=retained), listen(count=2), dict(SETTINGS)
     origins = [origin(one) for one in sockets]
     app = create_app(log, origins=[*origins, *(friends or [])], settings=settings, token="secret")
     async with serving(app, log, sockets, options, signals=False) as server:
@@ -102,7 +114,7 @@ class Engines:
 
     async def get(self, name: str) -> Engine:
         if name not in self.running:
-            if name != "native" and isinstance(reason := known_engines.found().get(name), str):
+            if reason := missing(name):
                 pytest.skip(f"unavailable: {reason}")
             self.running[name] = await self.stack.enter_async_context(launched(name, fresh=False))
         return self.running[name]
@@ -142,13 +154,14 @@ class Stage:
 
     async def follow(self, cursor: str = "", **settings: Any) -> Reader:
         """A reader that is open."""
+        settings = {"every": 0.05} | settings  # polls close together: how far apart is no part of the contract
         reading = self.engine.reading(self.subject, self.lab.origin, settings, cursor, keep_data=True)
         reader: Reader = await self.stack.enter_async_context(reading)
         assert await reader.opened(10), (await reader.seen()).lost
         return reader
 
     async def relay(self) -> Relay:
-        return await self.stack.enter_async_context(relaying(Relay(self.lab.port)))
+        return await self.stack.enter_async_context(relaying(self.lab.port))
 
     async def append(self, *data: Any) -> None:
         for one in data:

@@ -157,7 +157,7 @@ def test_what_is_no_text_is_no_plan(tmp_path: Path) -> None:
         (block(transports=("sse", "nonsense")), f"unknown transport 'nonsense': there are {', '.join(SUBJECTS)}"),
         (block("netscape"), f"unknown engine 'netscape': there are {', '.join(sorted(ENGINES))}"),
         (block("native", "nonsense"), f"unknown scenario 'nonsense': there are {', '.join(SCENARIOS)}"),
-        (block(links=("carrier pigeon",)), "unknown link 'carrier pigeon': there are direct"),
+        (block(links=("carrier pigeon",)), "unknown link 'carrier pigeon': there are direct, relay:…, net:…, proxy:…"),
     ],
 )
 def test_an_unknown_name_is_told_with_those_that_there_are(wrong: Block, sentence: str) -> None:

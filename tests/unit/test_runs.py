@@ -34,7 +34,9 @@ TRIAL = Trial(
     gaps=[{"epoch": 7, "from": 1, "to": None, "why": "restart"}],
     bound_ms=0.015,
     sent=[(7, 1, 11, 12), (7, 2, 21, 22), (8, 1, 31, 33)],
+    written=[(7, 1, 13), (7, 2, 23)],
     arrived=[(7, 2, 25), (7, 1, 26), (7, 1, 27), (9, 9, 28)],
+    stamps={"rtt_ms": 0.007, "reason": ""},
     wire={"down": {"payload": 100}},
     cost={"memory": "USS"},
 )
@@ -108,6 +110,16 @@ def test_the_name_of_a_cell_is_that_of_its_transport_and_variant() -> None:
 
 def test_a_folder_without_trials_has_none(tmp_path: Path) -> None:
     assert read_trials(tmp_path) == ([], [])
+
+
+def test_a_trial_of_before_writes_were_stamped_is_read(tmp_path: Path) -> None:
+    path = kept(tmp_path)
+    head, *rows = [json.loads(text) for text in path.read_text().splitlines()]
+    rows = [row for row in rows if "written" not in row]
+    del head["stamps"]
+    head["lines"] = len(rows)
+    path.write_text("".join(json.dumps(row) + "\n" for row in (head, *rows)))
+    assert read_trials(tmp_path) == ([replace(TRIAL, written=[], stamps={})], [])
 
 
 # Damage
@@ -255,9 +267,9 @@ def test_latest_leads_to_the_newest(tmp_path: Path) -> None:
 
 
 def test_a_trial_is_readable_by_anyone(tmp_path: Path) -> None:
-    """As docs/results.md says: the head, then a line for each event and each arrival."""
+    """As docs/results.md says: the head, then a line for each event, each write and each arrival."""
     head, *rows = map(json.loads, kept(tmp_path).read_text().splitlines())
     assert head["cell"]["transport"] == "sse"
-    assert head["lines"] == len(rows) == 7
+    assert head["lines"] == len(rows) == 9
     assert rows[0] == {"sent": [7, 1, 11, 12]}
     assert rows[-1] == {"arrived": [9, 9, 28]}

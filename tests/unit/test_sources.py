@@ -20,25 +20,16 @@ import numpy as np
 import psutil
 import pytest
 import uvloop
+from quiet import others
 from scipy.stats import expon, kstest
 
-from lab import sources
 from lab.clock import Alarm, now
 from lab.errors import UserError
 from lab.log import Log
-from lab.sources import (
-    LineSplitter,
-    Source,
-    Tail,
-    bursts,
-    metronome,
-    parse,
-    poisson,
-    pump,
-    record,
-    steady,
-    texts,
-)
+from lab.sources import Source, files, parse, pump, record, schedules
+from lab.sources.files import Tail
+from lab.sources.lines import LONGEST_LINE, LineSplitter, split
+from lab.sources.schedules import bursts, metronome, poisson, steady, texts
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 loops = pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
@@ -78,36 +69,26 @@ def lateness(loop: Callable[[], asyncio.AbstractEventLoop]) -> np.ndarray[Any, A
         return np.array(runner.run(run()))
 
 
-def cpu_seconds() -> tuple[float, float]:
-    """What all CPUs together have had for others than this process, and in all."""
-    cpu = psutil.cpu_times()
-    idle = cpu.idle + getattr(cpu, "iowait", 0)
-    return sum(cpu) - idle - time.process_time(), sum(cpu)
-
-
 @loops
 def test_the_source_is_on_time(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """The bars are for a quiet machine, so how quiet it was is measured, too.
+    """p50 within 0.05 ms, p99 within 0.5 ms: of the typical attempt among those in which the machine was quiet.
 
-    Never early: always. The median: each time that others had less than 15 % of the CPUs.
-    p99, which two interruptions spoil: once in five such times, if there were so many.
+    Whatever the machine does: no event is early, and the median of the best attempt is within its bar, for a source
+    that is late by its own fault is so each time.
     """
-    busy: list[float] = []
-    p99: list[float] = []
-    while len(busy) < 12 and len(p99) < 5:
-        others, total = cpu_seconds()
-        late = lateness(loop)
-        others_after, total_after = cpu_seconds()
+    attempts, quiet = list[tuple[float, float]](), list[tuple[float, float]]()
+    while len(attempts) < 8 and len(quiet) < 5:
+        with others() as machine:
+            late = lateness(loop)
         assert late.min() >= 0
-        busy.append(round((others_after - others) / (total_after - total), 2))
-        if busy[-1] < 0.15:
-            assert np.quantile(late, 0.5) <= 0.05
-            p99.append(round(np.quantile(late, 0.99), 3))
-            if p99[-1] <= 0.5:
-                return
-    if len(p99) < 5:
-        pytest.skip(f"too seldom quiet to judge by p99, {p99} ms: others had {busy} of the CPUs")
-    pytest.fail(f"p99 of at − due: {p99} ms")
+        attempts.append((np.quantile(late, 0.5), np.quantile(late, 0.99)))
+        quiet += attempts[-1:] if machine.quiet else []
+    assert min(attempts)[0] <= 0.05
+    if not quiet:
+        pytest.skip(f"not judged but by the best median, {min(attempts)[0]:.3f} ms: others were at work all the time")
+    p50, p99 = np.median(quiet, axis=0)
+    assert p50 <= 0.05
+    assert p99 <= 0.5
 
 
 @pytest.mark.parametrize("spin", [True, False])
@@ -133,8 +114,8 @@ async def test_the_next_event_is_made_before_its_instant_is_waited_for(
             made_when_waiting.append(made)
             await super().until(due)
 
-    monkeypatch.setattr(sources, "texts", counted)
-    monkeypatch.setattr(sources, "Alarm", Noted)
+    monkeypatch.setattr(schedules, "texts", counted)
+    monkeypatch.setattr(schedules, "Alarm", Noted)
     await collect(parse("metronome:rate=1000,count=5").events())
     assert made_when_waiting == [1, 2, 3, 4, 5]
 
@@ -147,9 +128,9 @@ async def test_making_the_first_event_does_not_make_it_late(monkeypatch: pytest.
         made.append(now())
         yield from texts(size, seed)
 
-    monkeypatch.setattr(sources, "texts", slow)
+    monkeypatch.setattr(schedules, "texts", slow)
     ((due, _),) = await collect(parse("metronome:count=1").events())
-    assert due >= made[0] + sources.HEAD_START_NS
+    assert due >= made[0] + schedules.HEAD_START_NS
 
 
 async def test_a_stall_moves_no_due_time_and_skips_nothing() -> None:
@@ -220,7 +201,7 @@ def test_the_seed_decides_the_schedule(kind: Callable[..., Iterator[int]]) -> No
 async def test_a_source_plays_the_schedule_of_its_kind(kind: str) -> None:
     shape = (50_000.0, 3) if kind == "bursts" else (50_000.0,)
     spec = f"{kind}:rate=50000,seed=7," + ("count=3,seconds=0.002" if kind == "bursts" else "count=60")
-    instants = offsets(getattr(sources, kind), 60, 7, *shape)
+    instants = offsets(getattr(schedules, kind), 60, 7, *shape)
     first, second = [await collect(parse(spec).events(spin=False)) for _ in range(2)]
     assert since_first(first)[:60] == [at - instants[0] for at in instants]
     assert since_first(first) == since_first(second)
@@ -404,12 +385,12 @@ def test_an_endless_line_comes_in_pieces_and_nothing_of_it_is_lost(unit: str, st
     assert "".join(pieces) == line
     sizes = [len(piece.encode()) for piece in pieces]
     assert len(sizes) == 3
-    assert max(sizes) <= sources.LONGEST_LINE
+    assert max(sizes) <= LONGEST_LINE
 
 
 async def test_the_log_takes_the_longest_line_of_the_worst_bytes() -> None:
     log = Log()
-    for line in split_lines(b"\0" * sources.LONGEST_LINE + b"\n" + b"\xff" * sources.LONGEST_LINE + b"\n"):
+    for line in split_lines(b"\0" * LONGEST_LINE + b"\n" + b"\xff" * LONGEST_LINE + b"\n"):
         await log.append(line)
     assert log.last == 2
 
@@ -458,9 +439,9 @@ def test_a_tail_begins_with_an_unfinished_last_line(tmp_path: Path, content: byt
 
 def test_a_tail_can_begin_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
-    path.write_bytes(b"x" * (sources.CHUNK + 5))
+    path.write_bytes(b"x" * (files.CHUNK + 5))
     tail = Tail(path, skip=False)
-    assert [len(chunk) for chunk in drain(tail)] == [sources.CHUNK, 5]
+    assert [len(chunk) for chunk in drain(tail)] == [files.CHUNK, 5]
     tail.close()
 
 
@@ -528,7 +509,7 @@ def test_a_tail_follows_a_link_that_is_set_to_another_file(tmp_path: Path) -> No
 async def test_lines_of_a_real_file_arrive_through_everything_that_happens_to_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "POLL_S", 0.001)
+    monkeypatch.setattr(files, "POLL_S", 0.001)
     path = tmp_path / "app.log"
     log = Log()
     source = parse(f"lines:{path}").events()
@@ -562,9 +543,7 @@ async def test_lines_of_a_real_file_arrive_through_everything_that_happens_to_it
     await asyncio.wait([pumping])
 
 
-@pytest.mark.parametrize(
-    ("lines", "least"), [([f"line {n}" for n in range(1000)], 900), (["x" * 6 * sources.CHUNK], 5)]
-)
+@pytest.mark.parametrize(("lines", "least"), [([f"line {n}" for n in range(1000)], 900), (["x" * 6 * files.CHUNK], 5)])
 async def test_a_whole_file_is_read_from_its_start_without_shutting_out_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], least: int
 ) -> None:
@@ -594,7 +573,7 @@ def test_standard_input_is_read_to_its_end(
 
     async def lines(fd: int) -> list[str]:
         writing = asyncio.create_task(asyncio.to_thread(write)) if kind == "pipe" else None
-        events = await collect(sources.split(sources._piped(fd)))
+        events = await collect(split(files.piped(fd)))
         if writing:
             await writing
         return [line for _, line in events]

@@ -24,6 +24,7 @@ from benchmarks.ground import Ground
 from benchmarks.runs import Cell
 from lab.app import create_app
 from lab.errors import UserError
+from lab.link import HERE
 from lab.log import Log
 from lab.server import listen, origin, serving
 from lab.transport import BROWSERS, ENGINES, NAME, About, Found, Subject, Variant, discover, subject, subjects
@@ -258,7 +259,7 @@ async def test_a_client_with_a_fault_costs_only_its_own_trials(
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         ground = Ground(stack, subjects(discover()))
-        ground.engines["native"] = await engines.get("native")
+        ground.engines["native", HERE] = await engines.get("native")
         for folder, fault in zip(folders, FAULTS.values(), strict=True):
             broken = await ground.trial(Cell(folder.name, None, "native", "steady"), 1, Random(1))
             assert broken.state == "failed"

@@ -1,1 +1,0 @@
-export { connect } from "/transports/fetch_streaming/client.js";
