@@ -26,7 +26,7 @@ def shown(console: Console) -> Iterator[Tell]:
         yield Lines(console).tell
         return
     # Drawn after each trial only: a thread that draws would take part in what is measured.
-    with Bars(*_columns(), console=console, auto_refresh=False, transient=True, expand=True) as bars:
+    with Bars(*columns(), console=console, auto_refresh=False, transient=True, expand=True) as bars:
         task = bars.add_task("starting", total=None)
         bars.refresh()
 
@@ -37,7 +37,7 @@ def shown(console: Console) -> Iterator[Tell]:
         yield tell
 
 
-def _columns() -> Iterator[ProgressColumn]:
+def columns() -> Iterator[ProgressColumn]:
     """Where there is little room, the numbers stay."""
     yield MofNCompleteColumn(table_column=Column(no_wrap=True))
     yield TimeElapsedColumn(table_column=Column(no_wrap=True))

@@ -152,7 +152,11 @@ def _known(experiment: Experiment, spot: Spot, seen: Seen | None) -> Sight:
     if experiment.impossible:
         return Sight(spot, IMPOSSIBLE, experiment.impossible)
     if seen is None:
-        return Sight(spot, NOT_YET, f"it takes {minutes(experiment.seconds)}, and is made only when asked for" if experiment.long else "")
+        return Sight(
+            spot,
+            NOT_YET,
+            f"it takes {minutes(experiment.seconds)}, and is made only when asked for" if experiment.long else "",
+        )
     return Sight(spot, seen.state, seen.reason, seen)
 
 

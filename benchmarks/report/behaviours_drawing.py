@@ -113,13 +113,17 @@ def quantity(name: str) -> tuple[str, str]:
 
 
 def timeline(moments: Sequence[Moment], seconds: float) -> Markup:
-    """When things happened, from the beginning to the end; numbers are those of the list that goes with it."""
+    """When things happened, until the end; numbers are those of the list that goes with it.
+
+    Where most of the time went by before the first of them, as it does when a browser is launched, it begins there.
+    """
     most = max([moment.at for moment in moments] + [seconds, 0.001])
-    axis = Axis(0, most, 8, WIDTH - 8)
+    first = min((moment.at for moment in moments), default=0.0)
+    axis = Axis(first if most / 2 < first < most else 0, most, 8, WIDTH - 8)
     ticks = [
         Markup(
             '<path class="grid" d="M{0} {1}v4"/><text class="tick" x="{0}" y="{2}" text-anchor="middle">{3}</text>'
-        ).format(axis.at(tick), BASE, BASE + 15, f"{tick:g}" + (f"{SPACE}s" if tick else ""))
+        ).format(axis.at(tick), BASE, BASE + 15, f"{_short(tick)}" + (f"{SPACE}s" if tick else ""))
         for tick in axis.ticks
         if axis.at(tick) < WIDTH - 14
     ]

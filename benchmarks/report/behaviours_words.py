@@ -49,7 +49,7 @@ def fates(panel: Panel) -> list[Fate]:
 
 def headline(panel: Panel) -> str:
     """Who is bitten most and least, by default, in a line."""
-    found = fates(panel)
+    found = _comparable(fates(panel))
     if not found:
         return "Nothing was observed yet"
     most = [fate for fate in found if fate.share == found[0].share]
@@ -57,6 +57,12 @@ def headline(panel: Panel) -> str:
     if len(most) == len(found):
         return f"{_named(found)} {_are(found)} bitten by {_of(found)}"
     return f"{_named(most)} {_are(most)} bitten most, by {_of(most)}; {_named(least)} least, by {_of(least)}"
+
+
+def _comparable(found: Sequence[Fate]) -> Sequence[Fate]:
+    """Those that were put to about as many pitfalls: one of one is no more than four of seven."""
+    most = max((fate.of for fate in found), default=0)
+    return [fate for fate in found if fate.of * 2 > most]
 
 
 def sentences(panel: Panel) -> Iterator[str]:
@@ -151,7 +157,9 @@ def numbers(sight: Sight) -> Iterator[tuple[str, str]]:
 def written(value: float | str | bool | None) -> str:  # noqa: FBT001  (whatever an experiment has noted)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value if isinstance(value, str) else "not known" if value is None else number(value)
+    if isinstance(value, str) or value is None:
+        return "not known" if value is None else value
+    return f"{value:,.0f}".replace("-", "−") if float(value).is_integer() else number(value)
 
 
 def _named(found: Sequence[Fate]) -> str:

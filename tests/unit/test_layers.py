@@ -23,6 +23,12 @@ MAY_MEASURE = re.compile(r"lab\.(cli|classroom)(\.|$)")
 PURE = re.compile(r"benchmarks\.(stats|runs|summary|report)(\.|$)")
 """They know runs and numbers, and of the lab only how to say what a user did wrong."""
 
+OBSERVED = re.compile(r"benchmarks\.behaviours\.(experiment|store)\.")
+"""What a report of behaviours is made of: experiments' texts, and observations as they are kept."""
+
+BY_NAME = {"lab.transport", "benchmarks.behaviours.experiment"}
+"""They find things by looking into a folder: transports, and experiments."""
+
 ON_THE_WIRE = {"fastapi", "aiohttp", "websockets"}
 """What a transport may use of the lab's dependencies; everything else of other people it declares as its needs."""
 
@@ -48,8 +54,8 @@ def imported(source: str, package: str) -> Iterator[str]:
 def why_not(module: str, target: str) -> str:
     """What is wrong with the one importing the other; empty when nothing is."""
     layer, top = module.partition(".")[0], target.partition(".")[0]
-    if target.startswith("importlib") and "metadata" not in target and module != "lab.transport":
-        return "only lab.transport imports by name"
+    if target.startswith("importlib") and "metadata" not in target and module not in BY_NAME:
+        return "only who finds transports or experiments imports by name"
     if top in sys.stdlib_module_names:
         return ""
     if top == "playwright":
@@ -84,7 +90,8 @@ def why_not_benchmark(module: str, target: str, top: str) -> str:
     pure = PURE.match(module)
     if pure and top == "lab" and not target.startswith("lab.errors."):
         return "figures know nothing of the lab"
-    if pure and top == "benchmarks" and not PURE.match(f"{target}."):
+    observed = module.startswith("benchmarks.report.behaviours") and OBSERVED.match(f"{target}.")
+    if pure and top == "benchmarks" and not PURE.match(f"{target}.") and not observed:
         return "figures are made of runs alone"
     return ""
 
@@ -121,6 +128,9 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         ("benchmarks.runs", "from lab import About"),
         ("benchmarks.report.web", "from benchmarks.browser import Seen"),
         ("benchmarks.report.web", "from benchmarks import measure"),
+        ("benchmarks.report.web", "from benchmarks.behaviours.store import Seen"),
+        ("benchmarks.report.behaviours", "from benchmarks.behaviours.sweep import Sweep"),
+        ("benchmarks.behaviours.session", "from importlib import import_module"),
     ],
 )
 def test_the_rule_can_be_broken(module: str, source: str) -> None:
@@ -141,6 +151,8 @@ def test_the_rule_can_be_broken(module: str, source: str) -> None:
         ("benchmarks.runs", "from lab.errors import UserError"),
         ("benchmarks.report.web", "from benchmarks import stats"),
         ("benchmarks.report.web", "from benchmarks.summary import as_csv"),
+        ("benchmarks.report.behaviours", "from benchmarks.behaviours.store import Seen"),
+        ("benchmarks.behaviours.experiment", "import importlib"),
     ],
 )
 def test_the_rule_allows_what_it_says(module: str, source: str) -> None:

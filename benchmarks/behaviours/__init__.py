@@ -1,0 +1,1 @@
+"""How transports behave where the world is not kind: one experiment a file, found by looking."""
