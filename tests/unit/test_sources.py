@@ -77,7 +77,7 @@ def test_the_source_is_on_time(loop: Callable[[], asyncio.AbstractEventLoop]) ->
     that is late by its own fault is so each time.
     """
     attempts, quiet = list[tuple[float, float]](), list[tuple[float, float]]()
-    while len(attempts) < 8 and len(quiet) < 5:
+    while len(attempts) < 8 and len(quiet) < 3:
         with others() as machine:
             late = lateness(loop)
         assert late.min() >= 0

@@ -29,6 +29,7 @@ class End(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.early = bytearray()  # to be said as soon as it is connected
         self.full = self.lost = False
+        self.doomed: bool | None = None  # hung up before it was connected: with a reset?
         self._reads = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -38,6 +39,8 @@ class End(asyncio.Protocol):
         if not self._reads:
             self.transport.pause_reading()
         self.write(bytes(self.early))
+        if self.doomed is not None:
+            self.hang_up(reset=self.doomed)
 
     def data_received(self, data: bytes) -> None:
         self.connection.received(self, data)
@@ -68,7 +71,10 @@ class End(asyncio.Protocol):
             self.transport.write(data)
 
     def hang_up(self, *, reset: bool = False) -> None:
-        if self.transport is None or self.lost:
+        if self.transport is None:
+            self.doomed = reset
+            return
+        if self.lost:
             return
         if reset:
             raw: socket.socket = self.transport.get_extra_info("socket")
