@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.runs import Cell
 from benchmarks.scenarios import scenario
+from lab import link as links
 from lab.errors import UserError
 from lab.transport import ENGINES, Subject, subject
 
@@ -156,8 +157,8 @@ def _known(name: str, names: frozenset[str], what: str) -> str:
     return name
 
 
-def _link(name: str) -> str:
-    return _known(name, frozenset({"direct"}), "link")
+def _link(text: str) -> str:
+    return links.parse(text).text
 
 
 def _typed(value: Any, kind: type, what: str) -> Any:

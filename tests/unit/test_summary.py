@@ -88,7 +88,52 @@ def test_the_sets_are_exact(arrived: list[tuple[Event, float]], faults: dict[str
     events = row(trial(arrived))["events"]
     lost = faults.get("lost", [])
     empty: dict[str, list[str]] = {"lost": [], "duplicated": [], "reordered": [], "unexpected": []}
-    assert events == {"sent": 3, "delivered": 3 - len(lost), **empty, **faults}
+    assert events == {"sent": 3, "delivered": 3 - len(lost), "announced": [], **empty, **faults}
+
+
+# What was done to the connections
+
+
+def struck(at: float, healed: float | None, arrived: Iterable[tuple[Event, float]], **more: Any) -> Trial:
+    """Events are due at 0, 10 and 20, and the trial ends at 100."""
+    fault = {"what": "cut", "at": ns(at), "healed": None if healed is None else ns(healed), "unsent": 2}
+    return trial(arrived, fault=fault, ended=ns(100), **more)
+
+
+@pytest.mark.parametrize(
+    ("told", "announced"),
+    [
+        ({"epoch": EPOCH, "from": 2, "to": 3}, ["7-2", "7-3"]),
+        ({"epoch": EPOCH, "from": 3, "to": None}, ["7-3"]),
+        ({"epoch": EPOCH - 1, "from": 1, "to": None}, []),
+    ],
+)
+def test_what_a_gap_names_is_announced(told: dict[str, Any], announced: list[str]) -> None:
+    assert row(trial([one(1, 1)], gaps=[told]))["events"]["announced"] == announced
+
+
+def test_what_became_of_a_fault() -> None:
+    lost = [(ns(2), "before"), (ns(9), "noticed"), (ns(12), "again")]
+    fault = row(struck(5, 30, [one(1, 4), one(2, 29), one(3, 40)], lost=lost))["fault"]
+    assert (fault["noticed"], fault["noticed_ms"]["value"]) == (1, 4)
+    assert (fault["resumed"], fault["resumed_ms"]["value"]) == (1, 10)  # what came at 29 came before all was well
+    assert (fault["stale_max_ms"]["value"], fault["unsent"]) == (30, 2)  # just before the third event
+
+
+def test_what_never_came_again() -> None:
+    fault = row(struck(5, None, [one(1, 1)]))["fault"]
+    assert (fault["noticed"], fault["noticed_ms"], fault["resumed"], fault["resumed_ms"]) == (0, None, 0, None)
+    assert fault["stale_max_ms"]["value"] == 100
+
+
+def test_what_was_on_its_way_is_no_resumption() -> None:
+    done = struck(5, 5, [one(1, 6), one(2, 18), one(3, 21)])
+    assert row(done)["fault"]["resumed_ms"]["value"] == 13
+
+
+def test_a_fault_explains_lost_connections() -> None:
+    assert row(struck(5, 5, [one(1, 1)], lost=[(ns(6), "cut")]))["doubts"] == []
+    assert row(trial([one(1, 1)]))["fault"] is None
 
 
 def test_two_events_of_one_number_in_two_epochs_are_two() -> None:

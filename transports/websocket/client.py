@@ -5,11 +5,14 @@ from websockets.asyncio.client import connect
 
 from lab import Cursor, Lost, Options
 
+GOODBYE = 0.2
+"""Seconds in which a server may answer that the connection is to end. One that is silent would hold up its reader."""
+
 
 async def events(base: str, cursor: Cursor, _options: Options) -> AsyncIterator[str]:
     try:
         url = f"{base.replace('http', 'ws', 1)}/events?cursor={cursor}"
-        async with connect(url, max_size=None, compression=None, proxy=None) as socket:
+        async with connect(url, max_size=None, compression=None, proxy=None, close_timeout=GOODBYE) as socket:
             yield ""
             async for message in socket:
                 assert isinstance(message, str)
