@@ -78,18 +78,41 @@ class BarePage:
             raise ConnectionError(f"the page could not go to {url}: {answer['errorText']}")
 
 
+class BareContext:
+    """A visitor of whom Playwright knows nothing. Its pages share a window: the one that is shown hides the others."""
+
+    def __init__(self, session: Session, id_: str) -> None:
+        self._session, self._id = session, id_
+        self._targets: dict[BarePage, str] = {}
+
+    async def page(self) -> BarePage:
+        """An empty one, in front of those that are there."""
+        where = {"url": "about:blank", "browserContextId": self._id}
+        target = (await self._session.send("Target.createTarget", where))["targetId"]
+        attached = await self._session.send("Target.attachToTarget", {"targetId": target, "flatten": False})
+        page = BarePage(self._session, attached["sessionId"])
+        self._session.on("Target.receivedMessageFromTarget", page.heard)
+        self._targets[page] = target
+        return page
+
+    async def show(self, page: BarePage) -> None:
+        await self._session.send("Target.activateTarget", {"targetId": self._targets[page]})
+
+
 @asynccontextmanager
-async def bare_page(browser: Browser) -> AsyncIterator[BarePage]:
-    """An empty one in a context of its own; gone at the end."""
+async def bare_context(browser: Browser) -> AsyncIterator[BareContext]:
+    """Gone at the end, with its pages."""
     session = await browser.new_browser_cdp_session()
     context = (await session.send("Target.createBrowserContext"))["browserContextId"]
     try:
-        where = {"url": "about:blank", "browserContextId": context}
-        target = (await session.send("Target.createTarget", where))["targetId"]
-        attached = await session.send("Target.attachToTarget", {"targetId": target, "flatten": False})
-        page = BarePage(session, attached["sessionId"])
-        session.on("Target.receivedMessageFromTarget", page.heard)
-        yield page
+        yield BareContext(session, context)
     finally:
         await session.send("Target.disposeBrowserContext", {"browserContextId": context})
         await session.detach()
+
+
+@asynccontextmanager
+async def bare_page(browser: Browser) -> AsyncIterator[BarePage]:
+    """An empty one in a context of its own; gone at the end."""
+    async with bare_context(browser) as context:
+        yield await context.page()

@@ -62,6 +62,7 @@ class Experiment:
         cure: what helps; empty where nothing is to be cured, and then it is not observed a second time.
         sources: where others met it, or what specifies it: addresses.
         bites: whether the transport is expected to fall into it, without the cure or with it.
+        bites_in: the same for engines of which something else is expected, by their names.
         unfit: why it can't be put to this transport in this engine; empty when it can.
         missing: why it can't be made on this machine; empty when it can.
         seconds: what one observation takes, about.
@@ -78,12 +79,17 @@ class Experiment:
     cure: str = ""
     sources: tuple[str, ...] = ()
     bites: Callable[[Subject, bool], bool] = lambda _subject, cured: not cured
+    bites_in: Mapping[str, Callable[[Subject, bool], bool]] = field(default_factory=dict, hash=False)
     unfit: Callable[[Subject, str], str] = lambda _subject, _engine: ""
     missing: Callable[[], str] = lambda: ""
     seconds: float = 5.0
     alone: bool = False
     impossible: str = ""
     observe: "Callable[[Field, bool], Awaitable[Observation]] | None" = None
+
+    def expects(self, subject: Subject, engine: str, *, cured: bool) -> bool:
+        """Whether that transport should fall into it, in that engine."""
+        return self.bites_in.get(engine, self.bites)(subject, cured)
 
     @property
     def long(self) -> bool:

@@ -118,7 +118,7 @@ def known(folder: Path, subjects: Mapping[str, Subject]) -> tuple[dict[Spot, See
 def _by_today(seen: Seen, experiment: Experiment, subject: Subject | None) -> Seen:
     if seen.observation is None or subject is None or subject.found.module is None:
         return seen
-    return replace(seen, expected=experiment.bites(subject, seen.spot.cured))
+    return replace(seen, expected=experiment.expects(subject, seen.spot.engine, cured=seen.spot.cured))
 
 
 def report_of(asked: Asked, seen: Mapping[Spot, Seen], complaints: Iterable[str]) -> behaviours.Report:

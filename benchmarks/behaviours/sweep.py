@@ -100,7 +100,8 @@ def beyond(one: Asked, absent: Mapping[str, str]) -> Seen | None:
 
 async def observed(one: Asked, browsers: Browsers) -> Seen:
     """One observation; what breaks down says why, and hurts no other."""
-    expected, limit = one.experiment.bites(one.subject, one.spot.cured), limit_of(one.experiment)
+    expected = one.experiment.expects(one.subject, one.spot.engine, cured=one.spot.cured)
+    limit = limit_of(one.experiment)
     seen = Seen(one.spot, "failed", "it was not begun", expected, versions=versions())
     try:
         async with asyncio.timeout(limit + LEAVING), field_for(one.subject, one.spot.engine, browsers) as ground:
