@@ -17,7 +17,8 @@ report: .venv/ready
 behaviours: .venv/ready
 	$(bin)/pushlab behaviours $(ARGS)
 
-behaviours-long: .venv/ready  # those that take minutes, too
+behaviours-long: .venv/ready  # those that take minutes, too, and a thousand random cuts
+	$(bin)/pytest -m slow tests/honesty/test_cuts.py
 	$(bin)/pushlab behaviours --long $(ARGS)
 
 test: .venv/ready
