@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from textwrap import indent
 
 from benchmarks.report import figures, method, words
 from benchmarks.report.figures import LATENCIES, NONE, Figure, Measure
@@ -87,7 +88,7 @@ def _figure(measure: Measure, figure: Figure | None) -> str:
 
 def _method(run: Run, trials: Sequence[Trial], found: Sequence[View]) -> Iterator[str]:
     yield "## How it was measured"
-    yield bullets(f"**{term}**: {plain(fact)}" for term, fact in method.facts(run, found, trials))
+    yield bullets(f"**{term}**: {_fact(fact)}" for term, fact in method.facts(run, found, trials))
     yield bullets(f"**{term}**: {fact}" for term, fact in method.statistics().items())
     if run.engines:
         clocks = [
@@ -132,6 +133,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _cell(cell: str) -> str:
     return " ".join(cell.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _fact(fact: str) -> str:
+    """One line as words; several, such as a configuration's, as they are."""
+    return plain(fact) if "\n" not in fact.strip() else f"\n\n{indent(fact.strip(), ' ' * 6)}\n"
 
 
 def plain(words_: str) -> str:

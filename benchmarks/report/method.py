@@ -1,5 +1,6 @@
 """How it was measured: what a reader needs to trust the numbers, or to doubt them."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,16 @@ def _links(run: Run, found: Sequence[View]) -> Iterator[tuple[str, str]]:
     """What lay between server and readers, where anything did."""
     names = dict.fromkeys(view.conditions.link for view in found)
     for name in names if set(names) != {DIRECT} else ():
-        yield f"Link {name}", run.links.get(name, {}).get("title", "nothing" if name == DIRECT else "not told")
+        told = run.links.get(name, {})
+        yield f"Link {name}", told.get("title", "nothing" if name == DIRECT else "not told")
+        for kind, parts in told.items():
+            if isinstance(parts, Mapping):
+                yield from ((f"{name}: {kind}’s {part}", _said(value)) for part, value in parts.items())
+
+
+def _said(value: Any) -> str:
+    """A fact about a link: a text as it is, a configuration's lines too; anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _counted(run: Run, found: Sequence[View]) -> Iterator[tuple[str, str]]:

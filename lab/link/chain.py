@@ -52,8 +52,9 @@ def parse(text: str) -> LinkSpec:
     if text == DIRECT:
         return LinkSpec()
     spec = LinkSpec(tuple(_segment(part.strip(), text) for part in text.split("+")))
-    if sum(_is_network(segment) for segment in spec.segments) > 1:
-        raise UserError(f"link {text!r} has two networks; it may have one")
+    kinds = [segment.text.partition(":")[0] for segment in spec.segments]
+    if twice := next((kind for kind in kinds if kinds.count(kind) > 1), None):
+        raise UserError(f"link {text!r} has two segments of the kind {twice!r}; it may have one of each")
     return spec
 
 

@@ -157,6 +157,14 @@ def test_what_is_no_text_is_no_plan(tmp_path: Path) -> None:
         (block(transports=("sse", "nonsense")), f"unknown transport 'nonsense': there are {', '.join(SUBJECTS)}"),
         (block("netscape"), f"unknown engine 'netscape': there are {', '.join(sorted(ENGINES))}"),
         (block("native", "nonsense"), f"unknown scenario 'nonsense': there are {', '.join(SCENARIOS)}"),
+        (
+            block(links=("net:4g+net:lan",)),
+            "link 'net:4g+net:lan' has two segments of the kind 'net'; it may have one of each",
+        ),
+        (
+            block(links=("relay+relay:delay=5ms",)),
+            "link 'relay+relay:delay=5ms' has two segments of the kind 'relay'; it may have one of each",
+        ),
         (block(links=("carrier pigeon",)), "unknown link 'carrier pigeon': there are direct, relay:…, net:…, proxy:…"),
     ],
 )

@@ -492,6 +492,16 @@ def test_every_part_of_a_report_names_the_link() -> None:
     assert medians == {True}
 
 
+def test_a_links_configuration_is_in_both_reports() -> None:
+    linked = made_up.linked()
+    facts = {"title": "a proxy", "proxy": {"version": "9.9", "configuration": "frontend {\n  <hold> on\n}\n", "n": [1]}}
+    linked.run.links[made_up.LINK] = facts
+    text, page = markdown.text(*linked.arguments), Markup_(web.page(*linked.arguments))
+    assert "frontend {\n  <hold> on\n}" in page.text
+    assert "      frontend {\n        <hold> on\n      }" in text
+    assert "relay:delay=50: proxy’s version**: 9.9" in text
+
+
 # --- Markdown ---
 
 

@@ -12,7 +12,7 @@ GOODBYE = 0.2
 async def events(base: str, cursor: Cursor, _options: Options) -> AsyncIterator[str]:
     try:
         url = f"{base.replace('http', 'ws', 1)}/events?cursor={cursor}"
-        async with connect(url, max_size=None, compression=None, proxy=None, close_timeout=GOODBYE) as socket:
+        async with connect(url, max_size=None, proxy=None, close_timeout=GOODBYE) as socket:
             yield ""
             async for message in socket:
                 assert isinstance(message, str)
