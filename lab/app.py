@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -18,7 +18,7 @@ from starlette.types import Scope
 
 from lab import clock
 from lab.errors import UserError
-from lab.guard import OwnOrigins, Sharing
+from lab.guard import OwnOrigins, Seats, Sharing
 from lab.log import Log
 from lab.transport import SETTINGS, Subject, discover, subjects
 
@@ -36,6 +36,7 @@ def create_app(  # noqa: PLR0913  (what differs between servers, named)
     hosts: Iterable[str] = ("127.0.0.1", "localhost"),
     settings: MutableMapping[str, Any] | None = None,
     token: str | None = None,
+    seats: Collection[str] | None = None,
 ) -> FastAPI:
     """The pages, and the routes of each subject, by default of all that are available.
 
@@ -44,26 +45,52 @@ def create_app(  # noqa: PLR0913  (what differs between servers, named)
         hosts: names under which the server answers; against DNS rebinding.
         settings: what transports read of `SETTINGS` at each request, so that they can be changed meanwhile.
         token: with it, POST /events appends.
+        seats: see `create_site`.
     """
     shown = list(subjects(discover()).values() if only is None else only)
     settings = dict(SETTINGS) if settings is None else settings
-    app = FastAPI(middleware=_guards(origins, hosts), openapi_url=None)
+    routers = list(_routes(log, shown, settings))
+    if token is not None:
+        routers.append(_publishing(log, token))
+    return create_site(shown, routers, origins=origins, hosts=hosts, settings=settings, seats=seats)
+
+
+def create_site(  # noqa: PLR0913  (what differs between servers, named)
+    shown: Iterable[Subject],
+    routers: Iterable[APIRouter],
+    *,
+    origins: Collection[str],
+    hosts: Iterable[str],
+    settings: Mapping[str, Any] = SETTINGS,
+    seats: Collection[str] | None = None,
+) -> FastAPI:
+    """The lab's pages, the browser halves of these subjects, a clock, and besides what the routers have.
+
+    Args:
+        seats: with it, everything is found only under /seat/KEY, for the keys that are in it at that moment.
+    """
+    shown = list(shown)
+    guards = _guards(origins, hosts) + ([] if seats is None else [Middleware(Seats, keys=seats)])
+    app = FastAPI(middleware=guards, openapi_url=None)
     app.exception_handler(UserError)(_refuse)
     app.exception_handler(RequestValidationError)(_refuse_parameters)
-    for subject in shown:
-        if subject.found.module is not None:
-            options = ChainMap(dict(subject.options.routes), settings)
-            router = subject.found.available.routes(log, options)
-            app.include_router(router, prefix=f"/transports/{subject.name}")
-    _add_clock(app)
-    if token is not None:
-        _add_publish(app, log, token)
+    for router in (*routers, _clock()):
+        app.include_router(router)
     _add_registry(app, shown, origins, settings)
     for found in {subject.found.name: subject.found for subject in shown}.values():
         app.mount(f"/transports/{found.name}", Pages(origins, directory=found.folder))
     app.mount("/lab", Pages(origins, directory=PAGE))
     app.mount("/", Pages(origins, directory=PAGE, html=True))
     return app
+
+
+def _routes(log: Log, shown: Iterable[Subject], settings: MutableMapping[str, Any]) -> Iterator[APIRouter]:
+    for subject in shown:
+        if subject.found.module is not None:
+            options = ChainMap(dict(subject.options.routes), settings)
+            router = APIRouter(prefix=f"/transports/{subject.name}")
+            router.include_router(subject.found.available.routes(log, options))
+            yield router
 
 
 class Pages(StaticFiles):
@@ -122,6 +149,9 @@ def _add_registry(
             "client": f"/transports/{subject.found.name}/client.js",
             "base": f"/transports/{subject.name}",
             "options": dict(subject.options.client),
+            "uses": sorted(subject.found.about.uses),
+            "pattern": subject.found.about.pattern,
+            "year": subject.found.about.year,
         }
         for subject in shown
         if subject.found.module is not None and (subject.found.folder / "client.js").exists()
@@ -133,21 +163,25 @@ def _add_registry(
         return JSONResponse(known, headers={"Cache-Control": "no-store"})
 
 
-def _add_clock(app: FastAPI) -> None:
+def _clock() -> APIRouter:
     """A WebSocket that answers each message with the server's time: how a page finds its clock's offset."""
+    router = APIRouter()
 
-    @app.websocket("/lab/clock")
+    @router.websocket("/lab/clock")
     async def tell(websocket: WebSocket) -> None:
         await websocket.accept()
         with suppress(WebSocketDisconnect):
             while (await websocket.receive())["type"] == "websocket.receive":
                 await websocket.send_text(str(clock.now()))
 
+    return router
 
-def _add_publish(app: FastAPI, log: Log, token: str) -> None:
+
+def _publishing(log: Log, token: str) -> APIRouter:
     """The source `http`: an event by POST."""
+    router = APIRouter()
 
-    @app.post("/events", status_code=201)
+    @router.post("/events", status_code=201)
     async def publish(request: Request) -> PlainTextResponse:
         due = clock.now()
         given = request.headers.get("authorization", "")
@@ -155,6 +189,8 @@ def _add_publish(app: FastAPI, log: Log, token: str) -> None:
             return PlainTextResponse("POST /events needs the header «Authorization: Bearer TOKEN»\n", 401)
         event = await log.append(_parsed(await _body(request)), due)
         return PlainTextResponse(event.cursor + "\n", 201)
+
+    return router
 
 
 class TooLarge(UserError):

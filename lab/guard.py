@@ -1,5 +1,6 @@
 """Who may speak to the lab: pages of its own origins, and programs, which send no origin."""
 
+import re
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+SEAT = re.compile(r"/seat/(?P<key>[\w-]+)(?P<path>/.*)", re.DOTALL)
 
 
 class Sharing(CORSMiddleware):
@@ -38,10 +40,7 @@ class OwnOrigins:
             return
         origin = Headers(scope=scope)["origin"]
         refusal = PlainTextResponse(f"origin {origin!r} is not one of the lab's own\n", 403)
-        if scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(refusal)
-        else:
-            await refusal(scope, receive, send)
+        await refuse(refusal, scope, receive, send)
 
     def _may(self, scope: Scope) -> bool:
         if scope["type"] == "http" and scope["method"] in READING:
@@ -49,3 +48,30 @@ class OwnOrigins:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         return origin is None or origin in self.origins or origin.split("://")[-1] == headers.get("host")
+
+
+class Seats:
+    """Lets in only whoever has a seat: everything is found under /seat/KEY.
+
+    The key is in the path because a transport's client knows nothing of headers, and cookies tell no ports apart.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Collection[str]) -> None:
+        self.app, self.keys = app, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif (seat := SEAT.fullmatch(scope["path"])) and seat["key"] in self.keys:
+            path = seat["path"]
+            await self.app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+        else:
+            await refuse(PlainTextResponse("nobody without a seat: join the class first\n", 403), scope, receive, send)
+
+
+async def refuse(refusal: PlainTextResponse, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with it, to a handshake too."""
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(refusal)
+    else:
+        await refusal(scope, receive, send)

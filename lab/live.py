@@ -42,7 +42,7 @@ async def serve(source: SourceSpec, host: str, port: int, tell: Tell) -> None:
     log, stop = Log(), asyncio.Event()
     app = create_app(log, offered, origins=origins, hosts=hosts, token=token)
     async with serving(app, log, sockets):
-        _on_signal(stop.set)
+        on_signal(stop.set)
         _welcome(source, hosts, ports, token, tell)
         async with asyncio.TaskGroup() as group:
             pumping = group.create_task(_pump(source, log, tell))
@@ -99,7 +99,7 @@ async def _pump(source: SourceSpec, log: Log, tell: Tell) -> None:
         tell(f"the source {source.text} has ended; the server goes on")
 
 
-def _on_signal(act: Callable[[], None]) -> None:
+def on_signal(act: Callable[[], None]) -> None:
     """Act on Ctrl-C and SIGTERM, in place of uvicorn, which would pass them on to the process when it has ended.
 
     Where loops know no signals (Windows), uvicorn's own handlers remain.

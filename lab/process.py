@@ -180,6 +180,11 @@ class ServerProcess(Child):
         self._speak_to(await start("lab.process", json.dumps(orders), place=self._place))
         await self.ready()
 
+    async def seat(self, key: str) -> None:
+        """Let in whoever has that key, from now on; after `again`, too."""
+        self._orders["seats"].append(key)
+        await self.ask("seat", key=key)
+
     async def play(self, source: str, *, spin: bool = True) -> None:
         """Start a source and wait until it has ended."""
         await self.ask("play", source=source, spin=spin)
@@ -187,18 +192,22 @@ class ServerProcess(Child):
 
 
 @asynccontextmanager
-async def server_process(
+async def server_process(  # noqa: PLR0913  (what differs between servers, named)
     only: Iterable[str],
     *,
     ports: int = 1,
     settings: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     place: Place = HERE,
+    names: Iterable[str] = (),
+    seats: Iterable[str] | None = None,
 ) -> AsyncIterator[ServerProcess]:
     """A server under test that offers these transports on `ports` free ports in `place`; gone at the end.
 
     Args:
         settings: the lab's, where they differ from the usual ones. options: uvicorn's.
+        names: by which readers may call it besides, because a link that they come through is called so.
+        seats: the keys of who may come in, see `create_app`; everyone if None.
     """
     with tempfile.TemporaryDirectory(prefix="pushlab-") as folder:
         ledger = Path(folder) / "ledger"
@@ -209,6 +218,8 @@ async def server_process(
             "ports": [0] * ports,
             "settings": dict(settings or {}),
             "options": dict(options or {}),
+            "names": list(names),
+            "seats": None if seats is None else list(seats),
             "ledger": str(ledger),
         }
         process = await start("lab.process", json.dumps(orders), place=place)
@@ -223,8 +234,10 @@ async def server_process(
 class Worker:
     """The child's end: does what it is told; one method a request."""
 
-    def __init__(self, log: Log, server: Server, settings: dict[str, Any], origins: list[str]) -> None:
-        self.log, self.server, self.settings = log, server, settings
+    def __init__(
+        self, log: Log, server: Server, settings: dict[str, Any], origins: list[str], seats: set[str] | None = None
+    ) -> None:
+        self.log, self.server, self.settings, self.seats = log, server, settings, seats
         self._allowed, self._origins = origins, list(origins)
         self.playing: asyncio.Task[None] | None = None
 
@@ -234,6 +247,11 @@ class Worker:
     async def allow(self, origins: list[str]) -> None:
         """Pages of these origins may use the server: where it is found through a link."""
         self._allowed.extend(one for one in origins if one not in self._allowed)
+
+    async def seat(self, key: str) -> None:
+        """Whoever has that key may come in."""
+        assert self.seats is not None
+        self.seats.add(key)
 
     async def play(self, source: str, *, spin: bool) -> None:
         """Begin a source; says so when it has ended."""
@@ -324,10 +342,11 @@ async def work(orders: Mapping[str, Any]) -> None:
         settings = {**SETTINGS, **orders["settings"]}
         offered = subjects(discover())
         only: list[Subject] = [subject(name, offered) for name in orders["only"]]
-        hosts = [*orders["hosts"], "localhost"]
-        app = create_app(log, only, origins=origins, hosts=hosts, settings=settings)
+        hosts = [*orders["hosts"], *orders["names"], "localhost"]
+        seats = None if orders["seats"] is None else set(orders["seats"])
+        app = create_app(log, only, origins=origins, hosts=hosts, settings=settings, seats=seats)
         async with serving(app, log, sockets, orders["options"]) as server:
-            worker = Worker(log, server, settings, origins)
+            worker = Worker(log, server, settings, origins, seats)
             await obey(worker)
             await worker.stop()
     if os.getppid() != parent:  # it was killed, and can't clear away any more

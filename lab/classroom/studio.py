@@ -1,0 +1,109 @@
+"""A server under test with a way of its own for each transport: lanes that can be cut, frozen and slowed one by one."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lab import sources
+from lab.link import Relay
+from lab.process import ServerProcess, server_process
+from lab.transport import Subject
+
+DOWN = 1.0
+"""Seconds from the server's end until the next is started."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One transport's way: readers find it at `origin`, an origin of its own, through `relay`."""
+
+    subject: Subject
+    relay: Relay
+    origin: str
+
+
+class Studio:
+    """What there is to control.
+
+    Attributes:
+        lanes: by the subject's name. friends: origins whose pages may come.
+        source: what plays, as it is written; empty = nothing.
+    """
+
+    def __init__(self, server: ServerProcess, lanes: Mapping[str, Lane], friends: Collection[str]) -> None:
+        self.server, self.lanes, self.friends = server, lanes, friends
+        self.source = ""
+        self._busy = asyncio.Lock()  # whoever asks while the server is started anew waits until it is there
+
+    async def play(self, source: str) -> None:
+        """Play this source from now on, in place of what plays.
+
+        Raises:
+            UserError: there is no such source.
+        """
+        spec = sources.parse(source)
+        async with self._busy:
+            await self.server.ask("play", source=spec.text, spin=False)
+            self.source = spec.text
+
+    async def pause(self) -> None:
+        async with self._busy:
+            await self.server.ask("stop")
+            self.source = ""
+
+    async def publish(self, data: Any) -> list[int]:
+        """An event now; its epoch and id."""
+        async with self._busy:
+            event: list[int] = await self.server.ask("append", data=data)
+            return event
+
+    async def restart(self, how: signal.Signals = signal.SIGKILL, down: float = DOWN) -> None:
+        """End the server and start another in its place: same addresses, an empty log of a new epoch."""
+        async with self._busy:
+            await self.server.kill(how)
+            await asyncio.sleep(down)
+            await self.server.again()
+            await self.befriend()
+            if self.source:
+                await self.server.ask("play", source=self.source, spin=False)
+
+    async def befriend(self) -> None:
+        await self.server.ask("allow", origins=[*self.friends, *(lane.origin for lane in self.lanes.values())])
+
+    async def lane(self, subject: Subject, stack: AsyncExitStack, address: str) -> Lane:
+        """A way of its own for one transport; gone with the stack."""
+        relay = Relay(host=address)
+        stack.push_async_callback(relay.close)
+        return Lane(subject, relay, await relay.through(self.server.origins[0]))
+
+
+@asynccontextmanager
+async def studio(  # noqa: PLR0913  (what differs between studios, named)
+    subjects: Iterable[Subject],
+    friends: Collection[str],
+    *,
+    address: str = "127.0.0.1",
+    names: Iterable[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    seats: Iterable[str] | None = None,
+) -> AsyncIterator[Studio]:
+    """A server with a lane for each of these, gone at the end.
+
+    Args:
+        friends: origins of pages that may come.
+        address: where the lanes are found. names: by which, besides.
+        settings: of the lab, where they differ from the usual ones. seats: see `lab.app.create_site`.
+    """
+    chosen = list(subjects)
+    async with AsyncExitStack() as stack:
+        process = server_process([one.name for one in chosen], settings=settings, names=[address, *names], seats=seats)
+        server = await stack.enter_async_context(process)
+        lanes: dict[str, Lane] = {}
+        made = Studio(server, lanes, friends)
+        for one in chosen:
+            lanes[one.name] = await made.lane(one, stack, address)
+        await made.befriend()
+        yield made
