@@ -308,7 +308,8 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON, for
 def class_(  # noqa: PLR0913  (the command's options)
     *,
     address: Annotated[
-        str | None, typer.Option(help="Interface or address at which students join: wlan0, 192.168.1.5; loopback if none.")
+        str | None,
+        typer.Option(help="Interface or address at which students join: wlan0, 192.168.1.5; loopback if none."),
     ] = None,
     port: Annotated[
         int | None, typer.Option(parser=whole(0, 65535), metavar="<int>", help="8000 if not given; 0 = a free one.")

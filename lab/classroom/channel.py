@@ -41,8 +41,8 @@ Enter = Callable[..., AbstractAsyncContextManager[object]]
 def request(method: Method) -> Method:
     """Make a method of a desk something that pages may ask for. Its arguments are checked against their annotations."""
     checked = validate_call(config=ConfigDict(strict=True, allow_inf_nan=False))(method)
-    checked.is_request = True
-    return checked  # type: ignore[no-any-return]
+    vars(checked)["is_request"] = True
+    return checked
 
 
 class Channel:

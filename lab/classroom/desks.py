@@ -1,5 +1,6 @@
 """What pages of a class may ask for: a device's, and the teacher's. Neither has the other's methods."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from lab.classroom.host import Host
 from lab.classroom.measurements import MOST_IN_BATCH, Arrival, Final, Ready
 from lab.classroom.room import Room
 from lab.classroom.seating import Seat, cleaned
-from lab.classroom.session import Session, kept, seat_shown, shown
+from lab.classroom.session import Session, kept, on_board, seat_shown, shown
 from lab.classroom.timing import Ping, check
 from lab.classroom.votes import Phase, Round, Vote
 from lab.errors import UserError
@@ -49,7 +50,9 @@ class DeviceDesk:
             raise UserError("this seat is open in another tab")
 
     @request
-    async def live(self, latencies: Annotated[list[Latency], Field(max_length=300)], state: Annotated[str, Field(max_length=12)]) -> None:
+    async def live(
+        self, latencies: Annotated[list[Latency], Field(max_length=300)], state: Annotated[str, Field(max_length=12)]
+    ) -> None:
         """What has arrived since the last time (ms each), and how the transport does."""
         self._check()
         self._line.state = state if state in ("connecting", "open", "lost") else "lost"
@@ -79,6 +82,9 @@ class DeviceDesk:
     @request
     async def vote(self, question: Number, round: Round, vote: Vote) -> None:  # noqa: A002  (the word of the files)
         self._check()
+        asked = self._session.room.question
+        if asked and asked.number == question:
+            self._session.course.check(asked, vote)
         await self._session.room.vote(self._seat, question, round, vote)
 
     @request
@@ -125,7 +131,7 @@ class ReadingDesk:
         if not 1 <= number <= len(self._room.questions):
             raise UserError(f"there is no question {number}")
         one = self._room.questions[number - 1]
-        return {"text": one.text, "options": list(one.options), "before": one.tally("before"), "after": one.tally("after")}
+        return on_board(one)
 
 
 class BoardDesk(ReadingDesk):
@@ -177,6 +183,21 @@ class BoardDesk(ReadingDesk):
     @request
     async def phase(self, phase: Phase) -> None:
         await self._room.go_on(phase)
+
+    @request
+    async def lessons(self) -> list[dict[str, Any]]:
+        """Every lesson, with its questions."""
+        return await asyncio.to_thread(self._session.course.listed)
+
+    @request
+    async def ask_of(self, lesson: Text, question: Text) -> int:
+        """A lesson's question to everybody."""
+        return (await self._session.course.ask(lesson, question)).number
+
+    @request
+    async def run(self, lesson: Text) -> None:
+        """Measure what a lesson asks about, on the teacher's computer."""
+        self._session.course.run(lesson)
 
     @request
     async def remove(self, seat: Number) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lab import clock, sources
@@ -42,7 +41,7 @@ class Progress:
 class Measuring:
     """Attributes:
     live: the source that plays while nothing is measured. progress: of the measurement that is going on.
-    finished: is called after each.
+    finished: is called after each. occupied: what else keeps the computer busy; empty = nothing.
     """
 
     def __init__(self, room: Room, attendance: Attendance, controls: Controls, finished: Callable[[], None]) -> None:
@@ -50,6 +49,7 @@ class Measuring:
         self.live = "steady:rate=4,size=100"
         self.progress: Progress | None = None
         self.failed = ""
+        self.occupied = ""
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
@@ -66,10 +66,10 @@ class Measuring:
 
     def idle(self) -> None:
         """Raises:
-        UserError: a measurement is going on.
+        UserError: a measurement is going on, or a lesson is being run.
         """
-        if self.progress:
-            raise UserError("a measurement is going on: wait until it is over")
+        if self.progress or self.occupied:
+            raise UserError(f"{self.occupied or 'a measurement'} is going on: wait until it is over")
 
     def begin(self, source: str, seconds: float, turns: int) -> None:
         """So many measurements, with every device going on to the next transport in between.
@@ -132,11 +132,11 @@ class Measuring:
         assert self.progress
         self.progress.phase = "play"
         server = self.controls.studio.server
-        ledger: Path = server.ledger
-        before, began = ledger.stat().st_size, clock.now()
+        _, before = read_ledger(server.ledger)
+        began = clock.now()
         await server.ask("play", source=seeded(measurement.source, measurement.seconds), spin=True)
         await self._ended(server)
-        entries, _ = read_ledger(ledger, before)
+        entries, _ = read_ledger(server.ledger, before)
         sent: list[Any] = [[one.epoch, one.id, one.due, one.at] for one in entries]
         if not sent:
             raise UserError(f"{measurement.source} gave no event in {measurement.seconds:g} s")

@@ -129,7 +129,9 @@ class Room:
         if self.question and self.question.phase != "shown":
             await self.go_on("shown")
         kept = asdict(replace(question, number=len(self.questions) + 1))
-        await self.note("question", **{key: value for key, value in kept.items() if key not in ("phase", "votes")})
+        await self.note(
+            "question", **{key: value for key, value in kept.items() if key not in ("phase", "votes", "answer")}
+        )
         return self.questions[-1]
 
     @property
@@ -233,6 +235,10 @@ class Room:
     def _has_vote(self, question: int, round: Round, seat: int, vote: Vote) -> None:  # noqa: A002  (as records say it)
         self.questions[question - 1].votes[round][seat] = vote
 
+    def _has_answer(self, question: int, answer: Mapping[str, Any]) -> None:
+        self.questions[question - 1].answer = answer
+        self.questions[question - 1].phase = "shown"
+
     def _has_measurement(self, number: int, source: str, seconds: float, parts: Sequence[Sequence[Any]]) -> None:
         self.measurements.append(Measurement(number, source, seconds, {row[0]: Part(*row) for row in parts}))
 
@@ -256,9 +262,6 @@ class Room:
         measurement.over, measurement.failed = True, failed
         for part in measurement.parts.values():
             part.trial = None
-
-    def _has_lesson(self, **_: Any) -> None:
-        """A lesson's step that was started: what followed from it has records of its own."""
 
 
 def started() -> str:

@@ -1,7 +1,7 @@
 """A class as an ordinary run: run.json and trials, of which `pushlab report` makes its report. No names, no keys."""
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -142,7 +142,7 @@ def _entry(room: Room, cell: Cell) -> dict[str, Any]:
     return {"cell": asdict(cell), "block": 0, "looks": 1, "title": title, "state": "planned", "reason": ""}
 
 
-def _engines(room: Room, trials: Sequence[Trial]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _engines(room: Room, trials: Sequence[Trial]) -> Iterator[tuple[str, dict[str, Any]]]:
     """What there was of each engine, and the widest bound of its clocks."""
     parts = [part for one in room.measurements for part in one.parts.values() if part.final]
     for engine in dict.fromkeys(trial.cell.engine for trial in trials):
@@ -150,15 +150,18 @@ def _engines(room: Room, trials: Sequence[Trial]) -> Iterator[tuple[str, Mapping
         untested = "" if all(seat.tested for seat in room.seats.values() if seat.engine == engine) else ", never tested"
         steps = [part.final.ping.step for part in parts if part.engine == engine and part.final]
         bounds = [trial.bound_ms for trial in trials if trial.cell.engine == engine and trial.state == "measured"]
-        yield engine, {
-            "version": f"{', '.join(browsers)}{untested}",
-            "flags": [],
-            "clock": {
-                "method": "the smallest round trip of pings over a WebSocket, before and after each measurement",
-                "bound_ms": max(bounds, default=0.0),
-                "step_ms": max(steps, default=0.0),
+        yield (
+            engine,
+            {
+                "version": f"{', '.join(browsers)}{untested}",
+                "flags": [],
+                "clock": {
+                    "method": "the smallest round trip of pings over a WebSocket, before and after each measurement",
+                    "bound_ms": max(bounds, default=0.0),
+                    "step_ms": max(steps, default=0.0),
+                },
             },
-        }
+        )
 
 
 def stored(folder: Path) -> Path:

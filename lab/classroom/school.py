@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.classroom import network, saved
 from lab.classroom.controls import Controls
@@ -67,11 +68,8 @@ async def held(place: Place, folder: Path, transports: Mapping[str, Subject]) ->
         UserError: the place can't be had, or the folder's journal is damaged.
     """
     opening = Opening(place)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / saved.JOURNAL
-    records = list(read_journal(path)) if path.exists() else []
     async with AsyncExitStack() as stack:
-        journal = Journal(path)
+        records, journal = _kept(folder)
         stack.push_async_callback(journal.close)
         room = Room(transports, journal)
         room.apply_all(records)
@@ -90,12 +88,21 @@ async def held(place: Place, folder: Path, transports: Mapping[str, Subject]) ->
             await _ended(session, telling)
 
 
+def _kept(folder: Path) -> tuple[list[dict[str, Any]], Journal]:
+    """What has happened so far, and what will happen from now on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / saved.JOURNAL
+    records = list(read_journal(path)) if path.exists() else []
+    return records, Journal(path)
+
+
 def _session(room: Room, lanes: Studio, opening: Opening, folder: Path) -> Session:
     behind = "" if network.is_loopback(opening.sockets[0].getsockname()[0]) else "network"
     return Session(room, Controls(lanes, behind), Door(), opening.origins[0], folder)
 
 
 async def _ended(session: Session, telling: "asyncio.Task[None]") -> None:
+    await session.course.stop()
     await session.measuring.stop()
     telling.cancel()
     await asyncio.wait([telling])
@@ -118,7 +125,7 @@ async def hold(place: Place, folder: Path, transports: Mapping[str, Subject], te
         tell(f"it is kept in {folder}; Ctrl-C ends it")
         if browser:
             await asyncio.to_thread(webbrowser.open, open_.board)
-        await _first(stopped(), session.over.wait())
+        await _until_over(session)
     measured = len(session.room.measurements)
     tell(f"the class is over: pushlab report {folder}" if measured else f"the class is over: {folder} has its votes")
 
@@ -130,12 +137,13 @@ def _about(place: Place) -> list[str]:
     return [f"only this machine can join; for a class choose an interface with --address: {', '.join(found)}"]
 
 
-async def _first(*waits: "asyncio.Future[object] | object") -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[arg-type]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _until_over(session: Session) -> None:
+    """Until Ctrl-C, or until the teacher ends it."""
+    waits: list[asyncio.Task[Any]] = [asyncio.create_task(stopped()), asyncio.create_task(session.over.wait())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for one in waits:
+        one.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -147,7 +155,7 @@ async def shown(place: Place, folder: Path) -> AsyncIterator[tuple[Host, str]]:
     """
     records = list(read_journal(saved.stored(folder)))
     known = subjects(discover())
-    names = next((record["transports"] for record in records if record["is"] == "opened"), [])
+    names: list[str] = next((record["transports"] for record in records if record["is"] == "opened"), [])
     room = Room({name: known[name] for name in names if name in known})
     room.apply_all(records)
     opening = Opening(place)

@@ -47,7 +47,9 @@ def hashed(key: str) -> str:
 def cleaned(name: str, most: int = LONGEST_NAME) -> str:
     """A text from a page, fit to be shown: one line, no control or invisible characters, not too long."""
     plain = unicodedata.normalize("NFC", name)
-    seen = "".join(" " if one.isspace() else one for one in plain if one.isspace() or unicodedata.category(one)[0] != "C")
+    seen = "".join(
+        " " if one.isspace() else one for one in plain if one.isspace() or unicodedata.category(one)[0] != "C"
+    )
     return " ".join(seen.split())[:most].rstrip()
 
 

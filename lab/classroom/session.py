@@ -12,6 +12,7 @@ from benchmarks.report.looks import looks
 from lab.classroom import pooled, saved
 from lab.classroom.attendance import Attendance, Line
 from lab.classroom.controls import CONDITIONS, Controls
+from lab.classroom.course import Course
 from lab.classroom.door import Door
 from lab.classroom.measuring import Measuring
 from lab.classroom.room import Room
@@ -41,6 +42,7 @@ class Session:
         self.measuring = Measuring(self.room, self.attendance, self.controls, self.measured)
         self.looks = shown(self.room.transports)
         self.result = pooled.result(self.room)
+        self.course = Course(self.room, self.measuring, self.folder / "lessons")
         self._told = ""
 
     def measured(self) -> None:
@@ -82,7 +84,8 @@ class Session:
             "source": self.measuring.live,
             "seats": [self._seat(seat) for seat in self.room.seats.values() if not seat.removed],
             "measuring": self._progress(),
-            "failed": self.measuring.failed,
+            "failed": self.measuring.failed or self.course.failed,
+            "running": self.course.running,
             **kept(self.room),
         }
 
@@ -148,9 +151,10 @@ class Session:
 
     def _question(self, seat: Seat) -> dict[str, Any] | None:
         question = self.room.question
-        return question and asked(question) | {
-            "votes": {round_: votes.get(seat.number) for round_, votes in question.votes.items()}
-        }
+        if not question:
+            return None
+        votes = {round_: votes.get(seat.number) for round_, votes in question.votes.items()}
+        return asked(question) | {"votes": votes, "says": question.answer.get("says", "")}
 
 
 def kept(room: Room) -> dict[str, Any]:
@@ -159,7 +163,7 @@ def kept(room: Room) -> dict[str, Any]:
     return {
         "started": room.opened.get("started", ""),
         "choosing": room.choosing,
-        "question": question and asked(question) | {"before": question.tally("before"), "after": question.tally("after")},
+        "question": question and on_board(question),
         "questions": len(room.questions),
         "measurements": [
             {"number": one.number, "source": one.source, "seconds": one.seconds, "devices": len(one.parts),
@@ -177,8 +181,15 @@ def asked(question: Question) -> dict[str, Any]:
         "options": list(question.options),
         "unit": question.unit,
         "step": question.step,
+        **question.shape,
         "phase": question.phase,
     }
+
+
+def on_board(question: Question) -> dict[str, Any]:
+    """With everybody's votes, and what is right where that was measured."""
+    votes = {"before": question.tally("before"), "after": question.tally("after")}
+    return asked(question) | votes | {"answer": question.answer or None}
 
 
 def seat_shown(seat: Seat) -> dict[str, Any]:
@@ -205,7 +216,7 @@ def shown(transports: Mapping[str, Subject]) -> list[dict[str, str]]:
 def qr(text: str) -> Sequence[str]:
     """A QR code: a row of 0 and 1 for each of its lines; nothing where the library for it is not installed."""
     try:
-        import segno  # noqa: PLC0415
+        import segno  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  (it may be missing)
     except ImportError:
         return []
     return ["".join(map(str, row)) for row in segno.make(text, error="m").matrix]

@@ -103,7 +103,7 @@ async def studio(  # noqa: PLR0913  (what differs between studios, named)
 
     Args:
         friends: origins of pages that may come.
-        address: where the lanes are found. port: the first of their ports, one each; 0 = free ones. names: by which, besides.
+        address: where the lanes are found. names: by which, besides. port: the first one; 0 = free ones.
         settings: of the lab, where they differ from the usual ones. seats: see `lab.app.create_site`.
     """
     chosen = list(subjects)

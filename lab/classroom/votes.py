@@ -1,12 +1,12 @@
 """Questions to a class, each asked twice: before and after its discussion."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lab.errors import UserError
 from lab.classroom.seating import cleaned
+from lab.errors import UserError
 
 LONGEST_QUESTION, LONGEST_OPTION, MOST_OPTIONS = 300, 100, 8
 MOST_POINTS = 64
@@ -22,9 +22,10 @@ Vote = int | float | list[int] | list[float]
 @dataclass
 class Question:
     """Attributes:
-    kind: what a vote is: an option's index, a number, a ranking (the options' indices, the first first), or a curve
-        (a curve's values).
+    kind: what a vote is: an option's index, a number, a ranking (the options' indices in order), a curve (its values).
     unit: of a number or a curve. step: of a lesson, as `LESSON/STEP`; empty where the teacher typed it.
+    shape: what else a page has to know to ask it: see `lab.classroom.question`.
+    answer: what is right by what was measured, and how many have said so; empty until it was.
     phase: which votes are taken: the first, none while it is discussed, the second, none any more.
     votes: by round and seat; the last one that a seat gave counts.
     """
@@ -35,6 +36,8 @@ class Question:
     options: Sequence[str] = ()
     unit: str = ""
     step: str = ""
+    shape: Mapping[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] = field(default_factory=dict)
     phase: Phase = "before"
     votes: dict[Round, dict[int, Vote]] = field(default_factory=lambda: {"before": {}, "after": {}})
 

@@ -26,7 +26,7 @@ export function ballot(card, vote) {
     const focused = card.contains(document.activeElement) ? document.activeElement.dataset.nth : undefined;
     const said = make("p", round && given !== null ? "Your vote is kept. You may change it." : "", { className: "soft" });
     said.setAttribute("role", "status");
-    const answer = (KINDS[question.kind] ?? KINDS.choice)(question, round, given, (what) => send(question, round, what, said));
+    const answer = question.kind === "choice" ? choice(question, round, given, (what) => send(question, round, what, said)) : other(question, round, given);
     card.replaceChildren(make("h2", text), make("p", HINTS[phase], { className: "soft" }), answer, said);
     if (focused !== undefined) card.querySelector(`[data-nth="${focused}"]`)?.focus();
   }
@@ -54,40 +54,18 @@ export function ballot(card, vote) {
     return list;
   }
 
-  function number({ unit }, round, given, give) {
-    const form = make("form", "", { className: "number" });
-    const input = make("input", "", { type: "number", step: "any", required: true, disabled: !round, value: given ?? "" });
-    input.setAttribute("aria-label", `Your number${unit ? `, ${unit}` : ""}`);
-    input.dataset.nth = 0;
-    form.append(input, make("span", unit ?? "", { className: "soft" }), make("button", "Vote", { disabled: !round }));
-    form.addEventListener("submit", (event) => { event.preventDefault(); give(input.valueAsNumber); });
-    return form;
-  }
-
-  function ranking({ options }, round, given, give) {
-    let order = given ?? options.map((_, nth) => nth);
-    const list = make("ol", "", { className: "ranking" });
-    const fill = () => list.replaceChildren(...order.map((nth, at) => {
-      const row = make("li");
-      const up = make("button", "↑", { type: "button", disabled: !round || at === 0 });
-      up.dataset.nth = nth;
-      up.setAttribute("aria-label", `${options[nth]} one up`);
-      up.addEventListener("click", () => {
-        order = order.toSpliced(at, 1).toSpliced(at - 1, 0, nth);
-        fill();
-        list.querySelector(`[data-nth="${nth}"]`)?.focus();
+  // A lesson's question: asked as in the lesson itself.
+  function other(question, round, given) {
+    const place = make("div");
+    import("/lab/classroom/question.js").then(({ asked }) => {
+      const form = asked({ ...question, ask: question.text, labels: question.options }, "Vote", async (what) => {
+        await vote({ question: question.number, round, vote: what });
       });
-      row.append(make("span", options[nth]), up);
-      return row;
-    }));
-    fill();
-    const both = make("div");
-    const button = make("button", "Vote for this order", { type: "button", className: "main", disabled: !round });
-    button.addEventListener("click", () => give(order));
-    both.append(list, button);
-    return both;
+      form.kept(given ?? undefined, Boolean(round));
+      place.replaceChildren(form.element);
+    });
+    return place;
   }
 
-  const KINDS = { choice, number, ranking };
   return { show };
 }

@@ -8,15 +8,16 @@ import { seats } from "/lab/classroom/seats.js";
 const byId = (id) => document.getElementById(id);
 const key = takeKey();
 let now = null;
+let lessons = null;
 
 const line = channel("/class/board", () => ({ key }), {
+  open() { if (!lessons) teach(); },
   lost() { say("The class can’t be reached. This page tries again."); },
   refused(why) { say(why); byId("board").hidden = true; },
   over() { line.close(); say("The class is over."); document.body.classList.add("stored"); },
   state(state) { now = state; show(); },
   result({ result: what }) { found.show(what, now?.lanes ?? []); },
   came({ points }) { live.add(points); },
-  lesson(what) { document.dispatchEvent(new CustomEvent("lesson", { detail: what })); },
 });
 
 // Asks, and says why not where it was refused.
@@ -65,6 +66,7 @@ function held() {
   ways();
   byId("choose").checked = now.choosing;
   progress(now.measuring);
+  running(now.running);
 }
 
 function door({ code, origin, open, qr }, empty) {
@@ -118,6 +120,28 @@ function progress(measuring) {
   bar.value = (turn - 1 + share[phase]) / turns;
 }
 
+function running(lesson) {
+  byId("running").hidden = !lesson;
+  if (!lesson) return;
+  byId("run-says").textContent = ` is measured on this computer: `;
+  byId("running").querySelector("progress").value = lesson.planned ? lesson.done / lesson.planned : 0;
+}
+
+// Lessons and their questions
+
+async function teach() {
+  lessons = await line.ask("lessons").catch(() => null) ?? null;
+  byId("teaching").hidden = !lessons?.length;
+  if (!lessons) return;
+  byId("lesson").replaceChildren(...lessons.map(({ name, title }) => new Option(title, name)));
+  questions();
+}
+
+function questions() {
+  const lesson = lessons.find(({ name }) => name === byId("lesson").value);
+  byId("of-lesson").replaceChildren(...(lesson?.questions ?? []).map(([name, text]) => new Option(text, name)));
+}
+
 const on = (id, what, act) => byId(id).addEventListener(what, (event) => { event.preventDefault(); act(event); });
 
 on("shut", "click", () => ask("door", { open: byId("shut").dataset.open !== "true" }));
@@ -138,6 +162,8 @@ on("asking", "submit", async () => {
   const options = byId("options").value.split("\n").map((one) => one.trim()).filter(Boolean);
   if (await ask("ask", { text: byId("text").value, options }) !== undefined) byId("asking").reset();
 });
+byId("lesson").addEventListener("change", questions);
+on("teaching", "submit", () => ask("ask_of", { lesson: byId("lesson").value, question: byId("of-lesson").value }));
 on("freeze", "click", ({ currentTarget: button }) => {
   const frozen = button.getAttribute("aria-pressed") !== "true";
   button.setAttribute("aria-pressed", String(frozen));

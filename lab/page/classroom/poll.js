@@ -7,6 +7,8 @@ const SAYS = {
   after: "Second vote.",
   shown: "The votes, before and after the discussion.",
 };
+const ROUNDS = ["before", "after"];
+const BINS = 12;
 
 // → {show(question)}
 export function poll(box, ask) {
@@ -23,27 +25,82 @@ export function poll(box, ask) {
   }
 
   function parts(question) {
-    const { text, phase, before, after } = question;
+    const { text, phase, before, after, answer } = question;
     const counts = phase === "before" ? `${before.voted} have voted` : `${before.voted} have voted, ${after.voted} again`;
-    const bars = make("div", "", { className: "bars" });
     const seen = phase === "shown" || open;
+    const bars = make("div", "", { className: "bars" });
     if (question.options.length) bars.append(...question.options.map((option, nth) => bar(option, nth, question, seen)));
-    return [make("h3", text, { className: "asked" }), make("p", SAYS[phase], { className: "soft" }), bars, make("p", counts), steps(question)];
+    else if (seen) bars.append(...values(question));
+    return [
+      make("h3", text, { className: "asked" }), make("p", SAYS[phase], { className: "soft" }), bars,
+      make("p", counts), ...(answer ? truth(answer) : []), steps(question),
+    ];
   }
 
-  function bar(option, nth, { before, after, phase }, seen) {
+  const shownRounds = ({ phase }) => (phase === "before" || phase === "discuss" ? ["before"] : ROUNDS);
+
+  function bar(option, nth, question, seen) {
     const row = make("div", "", { className: "option" });
     row.append(make("span", option, { className: "answer" }));
-    if (!seen) return row;
-    for (const [round, { counts, voted }] of Object.entries({ before, after })) {
-      if (round === "after" && (phase === "before" || phase === "discuss")) continue;
-      const meter = make("span", "", { className: `meter ${round}` });
-      const fill = make("span", "", { className: "fill" });
-      fill.style.inlineSize = `${voted ? 100 * counts[nth] / voted : 0}%`;
-      meter.append(fill);
-      row.append(make("span", round, { className: "soft" }), meter, make("span", `${counts[nth]}`, { className: "count" }));
+    const right = question.answer?.given;
+    row.classList.toggle("right", question.kind === "choice" && right === nth);
+    for (const round of seen ? shownRounds(question) : []) {
+      const { counts, voted } = question[round];
+      row.append(...meter(round, counts[nth], voted));
     }
     return row;
+  }
+
+  function meter(round, count, voted, label = round) {
+    const box = make("span", "", { className: `meter ${round}` });
+    const fill = make("span", "", { className: "fill" });
+    fill.style.inlineSize = `${voted ? 100 * count / voted : 0}%`;
+    box.append(fill);
+    return [make("span", label, { className: "soft" }), box, make("span", String(count), { className: "count" })];
+  }
+
+  // A number or a curve (its middle point): how many said how much, in bins of equal width or of equal ratio.
+  function values(question) {
+    const { unit, answer } = question;
+    const of = (value) => (Array.isArray(value) ? value[Math.floor(value.length / 2)] : value);
+    const held = Object.fromEntries(ROUNDS.map((round) => [round, question[round].values.map(of)]));
+    const measured = answer?.figures.at(answer.figures.length >> 1)?.filter((end) => end !== null) ?? [];
+    const all = [...held.before, ...held.after, ...measured];
+    if (!all.length) return [];
+    const bins = binned(all);
+    return bins.map(([low, high], nth) => {
+      const inside = (value) => value >= low && (value < high || nth === bins.length - 1);
+      const row = make("div", "", { className: "option" });
+      row.append(make("span", `${low} – ${high} ${unit}`, { className: "answer small" }));
+      row.classList.toggle("right", measured.some(inside));
+      for (const round of shownRounds(question)) row.append(...meter(round, held[round].filter(inside).length, held[round].length));
+      return row;
+    });
+  }
+
+  function binned(all) {
+    const [low, high] = [Math.min(...all), Math.max(...all)];
+    if (low === high) return [[low, high]];
+    const log = low > 0 && high / low > 30;
+    const at = (share) => (log ? low * (high / low) ** share : low + (high - low) * share);
+    const count = Math.min(BINS, 4 + Math.ceil(Math.sqrt(all.length)));
+    const ends = Array.from({ length: count + 1 }, (_, nth) => Number(at(nth / count).toPrecision(3)));
+    [ends[0], ends[count]] = [low, high];
+    return ends.slice(1).map((end, nth) => [ends[nth], end]).filter(([from, to]) => from < to);
+  }
+
+  // What was measured, and how many had said so.
+  function truth({ says, note, marks }) {
+    const share = (round) => {
+      const { right = 0, wrong = 0, open: untold = 0 } = marks[round] ?? {};
+      const voted = right + wrong + untold;
+      return voted ? `${round} the discussion ${right} of ${voted} were right${untold ? `, and of ${untold} this run does not tell` : ""}` : "";
+    };
+    const told = ROUNDS.map(share).filter(Boolean).join("; ");
+    const lines = [make("p", `Measured: ${says}`, { className: "measured-truth" })];
+    if (told) lines.push(make("p", `${told[0].toUpperCase()}${told.slice(1)}.`));
+    if (note) lines.push(make("p", note, { className: "soft" }));
+    return lines;
   }
 
   function steps(question) {
@@ -59,6 +116,12 @@ export function poll(box, ask) {
       const button = make("button", open ? "Hide the votes" : "Show them now", { type: "button", id: "show-votes" });
       button.setAttribute("aria-pressed", String(open));
       button.addEventListener("click", () => { open = !open; show(question); });
+      row.append(button);
+    }
+    const lesson = question.step.split("/")[0];
+    if (lesson && !question.answer) {
+      const button = make("button", "Measure the answer", { type: "button", id: "run-lesson" });
+      button.addEventListener("click", () => ask("run", { lesson }));
       row.append(button);
     }
     return row;
