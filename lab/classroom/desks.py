@@ -254,7 +254,7 @@ def doors(session: Session, host: Host) -> APIRouter:
     return router
 
 
-async def _seat(session: Session, channel: Channel, agent: str, code: str, key: str, name: str) -> Seat:  # noqa: PLR0913
+async def _seat(session: Session, channel: Channel, agent: str, code: str, key: str, name: str) -> Seat:  # noqa: PLR0913, PLR0917
     """The seat that belongs to the key, or a new one for whoever has the code.
 
     Raises:
