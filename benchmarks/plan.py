@@ -99,11 +99,20 @@ def load(name: str) -> Plan:
         raise UserError(f"unknown plan {name!r}: there are {', '.join(known)}, or name a TOML file") from error
     except ValueError as error:
         raise UserError(f"plan {name!r} is no TOML: {error}") from error
+    return parse(path.stem, told)
+
+
+def parse(name: str, told: dict[str, Any]) -> Plan:
+    """The plan that a table tells: a whole file, or a part of one.
+
+    Raises:
+        UserError: something in it is unknown or wrong.
+    """
     blocks = tuple(_block(block, name) for block in _typed(told.pop("block", None), list, f"plan {name!r}: block"))
     if not blocks:
         raise UserError(f"plan {name!r} has no block: nothing would be measured")
     return Plan(
-        name=path.stem,
+        name=name,
         about=str(told.pop("about", "")),
         blocks=blocks,
         budget=_positive(told.pop("budget", None), f"plan {name!r}: budget"),
