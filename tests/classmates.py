@@ -120,7 +120,6 @@ class Device:
     key: str
     trials: dict[int, Arrivals] = field(default_factory=dict)
     reported: set[int] = field(default_factory=set)
-    live: Arrivals = field(default_factory=Arrivals)
 
     @classmethod
     async def joined(cls, one: Line, code: str = "", name: str = "", key: str = "") -> Self:
@@ -148,6 +147,22 @@ class Device:
                     await self._finish(task["number"])
                     await stack.aclose()
                 await asyncio.sleep(0.05)
+
+    async def living(self) -> None:
+        """Follow the transport, and tell what arrives twice a second, until cancelled."""
+        await self.line.ask("clock", ping=ping())
+        latencies: list[float] = []
+
+        def note(text: str) -> None:
+            event = json.loads(text) if text else {}
+            if "due" in event:
+                latencies.append((clock.now() - event["due"]) / 1e6)
+
+        async with self.following(Arrivals(), note):
+            while True:
+                await asyncio.sleep(0.5)
+                told, latencies[:] = latencies[-300:], []
+                await self.line.ask("live", latencies=told, state="open")
 
     async def _prepare(self, number: int, stack: AsyncExitStack) -> None:
         arrivals = self.trials[number] = Arrivals()
@@ -187,13 +202,16 @@ class Device:
 
 
 @asynccontextmanager
-async def device(of: Held, name: str = "", *, measures: bool = False, **headers: str) -> AsyncIterator[Device]:
+async def device(
+    of: Held, name: str = "", *, measures: bool = False, lives: bool = False, **headers: str
+) -> AsyncIterator[Device]:
     async with line(of.host.origins[0], "/class/seat", **headers) as one:
         found = await Device.joined(one, of.session.door.code, name)
-        task = asyncio.create_task(found.measuring()) if measures else None
+        work = [*([found.measuring()] if measures else []), *([found.living()] if lives else [])]
+        tasks = [asyncio.create_task(one) for one in work]
         try:
             yield found
         finally:
-            if task:
+            for task in tasks:
                 task.cancel()
-                await asyncio.wait([task])
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -38,7 +38,7 @@ class Room:
 
     # what happens
 
-    async def note(self, kind: str, **what: Any) -> None:
+    async def note(self, kind: str, /, **what: Any) -> None:
         """Something happens: it is on the disk before it has any effect.
 
         Raises:

@@ -322,7 +322,9 @@ def test_a_path_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
         from_run(one, made())
 
 
-OBSERVED = TOML.replace("[[run.block]]", '[[run.experiment]]\nid = "P16"\nsubjects = ["sse"]\ntimes = 3\n\n[[run.block]]')
+OBSERVED = TOML.replace(
+    "[[run.block]]", '[[run.experiment]]\nid = "P16"\nsubjects = ["sse"]\ntimes = 3\n\n[[run.block]]'
+)
 OBSERVED = OBSERVED.replace(
     "[values]",
     """[values]
@@ -523,7 +525,9 @@ def test_another_way_is_taken_where_the_first_can_not_be_had(tmp_path: Path) -> 
     assert [bool(way.missing(missing)) for way in one.ways] == [True, False]
 
 
-async def test_check_says_what_is_unavailable_and_does_not_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_check_says_what_is_unavailable_and_does_not_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checking, "absent", lambda: {"chromium": "Chromium is not here"})
     said: list[str] = []
     assert await checking.check([written(tmp_path)], said.append, said.append, tmp_path) == 0
@@ -532,7 +536,9 @@ async def test_check_says_what_is_unavailable_and_does_not_fail(tmp_path: Path, 
 
 # --- no run without a prediction ---
 
-NATIVE = TOML.replace('["chromium"]', '["native"]').replace('["websocket", "sse", "long_polling"]', '["websocket", "sse", "long_polling"]')
+NATIVE = TOML.replace('["chromium"]', '["native"]').replace(
+    '["websocket", "sse", "long_polling"]', '["websocket", "sse", "long_polling"]'
+)
 NATIVE = NATIVE.replace("rounds = 6", "rounds = 1")
 GIVEN: Mapping[str, Any] = {"held": 3, "times": 1, "order": [0, 1, 2]}
 
@@ -679,7 +685,10 @@ async def kept(page: Any, count: int, where: str) -> None:
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])
 async def test_a_lesson_from_prediction_to_confrontation(browser: str, engines: Engines, tmp_path: Path) -> None:
     one = written(tmp_path, NATIVE)
-    async with lecturing(one, results=tmp_path / "results") as (host, lecture), opened(engines, browser, host.url) as page:
+    async with (
+        lecturing(one, results=tmp_path / "results") as (host, lecture),
+        opened(engines, browser, host.url) as page,
+    ):
         await page.wait_for_selector("main:not([hidden])")
         assert host.key not in page.url
         assert await page.inner_text("#story") == "Once <b>upon</b> a time."

@@ -153,7 +153,7 @@ on("restart", "click", () => ask("restart"));
 on("rotate", "click", () => ask("rotate"));
 on("stop", "click", () => ask("stop"));
 byId("choose").addEventListener("change", ({ target }) => ask("choosing", { allowed: target.checked }));
-on("measuring", "submit", () => ask("measure", {
+on("measure-form", "submit", () => ask("measure", {
   source: byId("with").value,
   seconds: byId("seconds").valueAsNumber,
   turns: byId("turns").checked ? now.lanes.length : 1,
