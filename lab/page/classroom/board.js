@@ -50,6 +50,10 @@ function show() {
   if (!now.stored) held();
   there.show(now.seats, now.lanes);
   live.show(now);
+  if (now.question && byId("more").dataset.asked !== String(now.questions)) {
+    byId("more").open = false;
+    byId("more").dataset.asked = now.questions;
+  }
   votes.show(now.question);
   found.show(undefined, now.lanes);
   const last = now.measurements.at(-1);

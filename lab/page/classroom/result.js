@@ -8,21 +8,21 @@ function number(value) {
   return value.toFixed(decimals).replace("-", "−");
 }
 
+const brief = (value) => String(Number(value.toPrecision(2)));
 const range = ({ low, high }) => (low === null ? "" : `${number(low)}–${number(high)}`);
 
 const WHY = {
   "too few rounds": "fewer than five devices measured both",
   "clock bound": "less than the clocks’ bound",
-  "noise": "the devices differ too much",
   "not positive": "some are below zero, within the clocks’ bound",
 };
 
 function verdict(pair, mirrored) {
   if (!pair) return "no device measured both";
   const { verdict: word, reason, ratio, low, high, rounds } = mirrored ? turned(pair) : pair;
-  const times = ratio ? ` ${number(ratio)} ×${low === null ? "" : ` (${number(low)}–${number(high)})`}` : "";
-  const why = word === "not resolved" ? `: ${WHY[reason]}` : "";
-  return `${word}${why}${rounds >= 5 ? `,${times}, ${rounds} devices` : ""}`;
+  if (rounds < 5) return `${word}: ${WHY[reason]}`;
+  const times = ratio ? ` ${brief(ratio)} ×${low === null ? "" : ` (${brief(low)}–${brief(high)})`}` : "";
+  return `${word}${reason && reason !== "noise" ? `, ${WHY[reason]}` : ""}${times}`;
 }
 
 function turned(pair) {
@@ -121,7 +121,7 @@ export function result(box) {
 
   function note(rows, link, basis) {
     const bound = Math.max(0, ...rows.map((row) => row.bound ?? 0));
-    return `Each device counts once for a transport; intervals are over devices. Clocks hold within ±${number(bound)} ms at worst. `
+    return `Each device counts once for a transport; intervals are over devices. “Not resolved” does not mean equal. Clocks hold within ±${number(bound)} ms at worst. `
       + `In the way: ${link === "direct" ? "nothing" : link}. `
       + (basis === "delivery" ? "The source was late: pairs are compared from when events were sent. " : "");
   }
