@@ -54,10 +54,11 @@ def cleaned(name: str, most: int = LONGEST_NAME) -> str:
 
 
 BROWSERS = (  # every browser of iOS is WebKit, whatever its name; each names those that it wants to be taken for
-    (re.compile(r"(?:FxiOS|CriOS|EdgiOS)/(\d+)|iP(?:hone|ad|od)"), "webkit", "iOS browser"),
+    (re.compile(r"FxiOS|CriOS|EdgiOS|iP(?:hone|ad|od)"), "webkit", "iOS browser"),
     (re.compile(r"Firefox/(\d+)"), "firefox", "Firefox"),
     (re.compile(r"Chrom(?:e|ium)/(\d+)"), "chromium", "Chromium"),
-    (re.compile(r"Version/(\d+)[\d.]* .*Safari|AppleWebKit"), "webkit", "WebKit"),
+    (re.compile(r"Version/(\d+)[\d.]* .*Safari"), "webkit", "Safari"),
+    (re.compile(r"AppleWebKit"), "webkit", "WebKit"),
 )
 
 
@@ -65,5 +66,5 @@ def engine_of(agent: str) -> tuple[str, str]:
     """The engine and the browser with its version that a User-Agent header tells: "firefox", "Firefox 128"."""
     for pattern, engine, browser in BROWSERS:
         if found := pattern.search(agent):
-            return engine, f"{browser} {found[1]}" if found[1] else browser
+            return engine, f"{browser} {found[1]}" if found.lastindex else browser
     return "other", "unknown browser"
