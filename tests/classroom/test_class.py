@@ -17,6 +17,7 @@ import lab
 from benchmarks.outcome import Outcome
 from benchmarks.runs import read_trials
 from lab.classroom import channel, room, school
+from lab.classroom.door import Door
 from lab.classroom.host import Place
 from lab.classroom.saved import JOURNAL
 from lab.classroom.school import Held
@@ -25,8 +26,30 @@ PAGES = Path(lab.__file__).parent / "page" / "classroom"
 TRANSPORTS = ("sse", "long_polling")
 
 
+@pytest.fixture(scope="module")
+async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Held]:
+    async with a_class(tmp_path_factory.mktemp("class"), *TRANSPORTS) as open_:
+        yield open_
+
+
 @pytest.fixture
-async def held(tmp_path: Path) -> AsyncIterator[Held]:
+async def held(opened: Held) -> Held:
+    """A class in which nothing has happened yet."""
+    session = opened.session
+    async with asyncio.timeout(5):
+        while session.attendance.lines:
+            await asyncio.sleep(0.01)
+    session.door = Door()
+    for held in (session.room.seats, session.room.questions, session.room.measurements):
+        held.clear()
+    session.room.choosing = False
+    session.controls.lay("", "nothing")
+    return opened
+
+
+@pytest.fixture
+async def own(tmp_path: Path) -> AsyncIterator[Held]:
+    """A class with a folder of its own, `tmp_path`."""
     async with a_class(tmp_path, *TRANSPORTS) as open_:
         yield open_
 
@@ -223,10 +246,10 @@ async def told(students: list[Device], there: Any) -> None:
 # What is kept
 
 
-async def test_a_crash_loses_no_vote_and_no_seat(held: Held, tmp_path: Path) -> None:
+async def test_a_crash_loses_no_vote_and_no_seat(own: Held, tmp_path: Path) -> None:
     after = tmp_path / "after"
     after.mkdir()
-    async with board(held) as teacher, device(held, "Ada") as student:
+    async with board(own) as teacher, device(own, "Ada") as student:
         await teacher.ask("ask", text="Which?", options=["a", "b"])
         await told([student], bool)
         await student.vote(1)
@@ -239,8 +262,8 @@ async def test_a_crash_loses_no_vote_and_no_seat(held: Held, tmp_path: Path) -> 
         assert returned.you["name"] == "Ada"
         assert returned.you["transport"]["name"] == transport
         assert returned.you["question"]["votes"] == {"before": 1, "after": None}
-        assert again.session.door.code != held.session.door.code
-        assert again.host.key != held.host.key
+        assert again.session.door.code != own.session.door.code
+        assert again.host.key != own.host.key
 
 
 async def test_no_key_and_no_code_is_in_any_file_or_message(
@@ -282,9 +305,9 @@ async def measured(teacher: Any, *, turns: int = 1, seconds: float = 1.0) -> dic
     return found
 
 
-async def test_a_class_measures_together_and_is_an_ordinary_run(held: Held, tmp_path: Path) -> None:
-    async with board(held) as teacher, AsyncExitStack() as stack:
-        devices = [await stack.enter_async_context(device(held, measures=True)) for _ in range(6)]
+async def test_a_class_measures_together_and_is_an_ordinary_run(own: Held, tmp_path: Path) -> None:
+    async with board(own) as teacher, AsyncExitStack() as stack:
+        devices = [await stack.enter_async_context(device(own, measures=True)) for _ in range(6)]
         assert [one.you["transport"]["name"] for one in devices] == [*TRANSPORTS] * 3
         found = await measured(teacher, turns=2)
         assert {row["name"]: row["devices"] for row in found["rows"]} == dict.fromkeys(TRANSPORTS, 6)
@@ -333,8 +356,8 @@ async def test_a_device_that_tells_nothing_is_a_failed_trial_and_holds_nobody_up
         assert "did not open" in await teacher.ask("csv")
 
 
-async def test_what_the_teacher_does_meanwhile_is_noted_and_kept_apart(held: Held, tmp_path: Path) -> None:
-    async with board(held) as teacher, device(held, measures=True), device(held, measures=True):
+async def test_what_the_teacher_does_meanwhile_is_noted_and_kept_apart(own: Held, tmp_path: Path) -> None:
+    async with board(own) as teacher, device(own, measures=True), device(own, measures=True):
         await teacher.ask("measure", source="steady:rate=20,size=100", seconds=2.0, turns=1)
         await teacher.until(lambda told: (told["state"]["measuring"] or {}).get("phase") == "play")
         await asyncio.sleep(0.3)
