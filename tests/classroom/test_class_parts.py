@@ -150,8 +150,9 @@ def test_a_bound_holds_wherever_in_the_round_trip_the_server_spoke() -> None:
 
 
 def test_two_estimates_are_covered_by_one() -> None:
-    one, other = offset(Ping(sent=0, received=2, server="1000000", step=0)), offset(
-        Ping(sent=0, received=2, server="4000000", step=0)
+    one, other = (
+        offset(Ping(sent=0, received=2, server="1000000", step=0)),
+        offset(Ping(sent=0, received=2, server="4000000", step=0)),
     )
     both = around([one, other])
     assert both.origin == 1_500_000

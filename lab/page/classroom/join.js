@@ -65,6 +65,7 @@ function sit(now) {
   if (byId("seat").hidden) view("seat");
   mine ??= instrument((what, rest) => line.ask(what, rest), () => seat.key);
   votes ??= ballot(byId("ballot"), (vote) => deliver((what, rest) => line.ask(what, rest), "vote", vote));
+  byId("who").dataset.number = now.number;
   byId("who").textContent = now.name || `Device ${now.number}`;
   byId("browser").textContent = now.browser;
   byId("transport").textContent = now.transport.title;
