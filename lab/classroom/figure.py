@@ -7,7 +7,7 @@ from typing import Literal
 from benchmarks import stats
 
 Standing = Literal["yes", "no", "open"]
-"""Of something said of a figure: whether it is so wherever in its interval the truth lies, nowhere, or here and there."""
+"""Of something said of a figure: is it so wherever in its interval the truth lies, nowhere, or here and there?"""
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -81,7 +81,7 @@ def less(a: Figure, b: Figure, confidence: float) -> Standing:
 def number(value: float) -> str:
     """Three digits, or all of a larger whole number: 0.607, 25.6, 1,230."""
     size = abs(value)
-    digits = 0 if size >= 100 or value == round(value) else 1 if size >= 10 else 2
+    digits = 0 if size >= 100 or abs(value - round(value)) < 1e-9 * size else 1 if size >= 10 else 2
     return (f"{value:,.{digits}f}" if size >= 1 or not size else f"{value:.3g}").replace("-", MINUS)
 
 
