@@ -38,7 +38,7 @@ class Line:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._listening = asyncio.create_task(self._listen())
 
-    async def ask(self, do: str, **what: Any) -> Any:
+    async def ask(self, do: Any, /, **what: Any) -> Any:
         self._asked += 1
         answer = self._waiting[self._asked] = asyncio.get_running_loop().create_future()
         await self.socket.send_str(json.dumps({"n": self._asked, "do": do, **what}))

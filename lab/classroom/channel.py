@@ -198,7 +198,7 @@ async def _received(websocket: WebSocket) -> dict[str, Any] | str:
 async def _obeyed(desk: object, message: dict[str, Any]) -> Any:
     do = message.pop("do", None)
     known = dict(_requests(desk))
-    if do not in known:
+    if not isinstance(do, str) or do not in known:
         raise UserError(f"unknown request {str(do)[:40]!r}: there are {', '.join(known)}")
     try:
         doing = asyncio.ensure_future(known[do](**message))

@@ -168,6 +168,35 @@ async def test_a_full_class_says_so(held: Held, monkeypatch: pytest.MonkeyPatch)
         assert "full" in await refusal(one.ask("enter", code=held.session.door.code))
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"do": ["vote"]}, {"do": {"a": 1}}, {"do": None}, {"do": 7}, {}, {"do": "live", "self": 1},
+        {"do": "live", "latencies": [1e999], "state": "open"}, {"do": "live", "latencies": "1", "state": "open"},
+        {"do": "live", "latencies": [], "state": "open", "more": 1}, {"do": "live"}, {"do": "clock", "ping": []},
+        {"do": "clock", "ping": {"sent": 0, "received": 1, "server": "9" * 18, "step": 0}},
+        {"do": "clock", "ping": {"sent": 0, "received": 1, "server": "9" * 400, "step": 0}},
+        {"do": "ready", "number": 1, "ready": {}}, {"do": "name", "name": 1}, {"do": "name", "name": "x" * 5000},
+        {"do": "batch", "number": 1, "batch": 0, "arrivals": [[1, 2]]},
+        {"do": "batch", "number": 1, "batch": 0, "arrivals": [[1, 2, float("nan")]] * 3},
+        {"do": "batch", "number": 1, "batch": 0, "arrivals": [[1, 2, 3.0]] * 401},
+        {"do": "final", "number": 1, "final": {"batches": 10**9}}, {"do": "vote", "question": 1, "round": "x", "vote": 1},
+    ],
+)  # fmt: skip
+async def test_nonsense_is_refused_in_a_sentence(held: Held, message: dict[str, Any]) -> None:
+    async with device(held) as student:
+        do = message.pop("do", None)
+        await refusal(student.line.ask(do, **message))
+        await student.line.ask("live", latencies=[], state="open")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '"enter"', "[" * 10_000, "{}"])
+async def test_whoever_does_not_even_enter_is_sent_away(held: Held, text: str) -> None:
+    async with aiohttp.ClientSession() as web, web.ws_connect(f"{held.host.origins[0]}/class/seat") as socket:
+        await socket.send_str(text)
+        assert (await asyncio.wait_for(socket.receive(), 5)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+
+
 async def test_who_asks_too_much_loses_the_line(held: Held) -> None:
     async with device(held) as student:
         asking = [student.line.ask("live", latencies=[], state="open") for _ in range(round(channel.BURST) + 40)]
