@@ -278,7 +278,7 @@ def windows(room: Room, host: Host) -> APIRouter:
     state = {
         "stored": True,
         "lanes": shown(room.transports),
-        "seats": [seat_shown(seat) | {"state": "away"} for seat in room.seats.values() if not seat.removed],
+        "seats": [seat_shown(seat) | {"state": "stored"} for seat in room.seats.values() if not seat.removed],
         "measuring": None,
         **kept(room),
     }

@@ -16,6 +16,8 @@ from conftest import Engines
 from benchmarks.browser import AS_LAUNCHED
 from benchmarks.runs import read_trials
 from benchmarks.summary import delays
+from lab.classroom import network, school
+from lab.classroom.host import Place
 from lab.classroom.school import Held
 
 DONE = "n => window.trials?.get(n)?.done === true"
@@ -172,6 +174,24 @@ async def the_figures(board: Any, students: list[Any], held: Held, folder: Path)
 
 async def test_eight_pages_and_a_teacher(pages: Pages, tmp_path: Path) -> None:
     await a_lesson(pages, tmp_path, chromium=6, firefox=2, seconds=1)
+
+
+@pytest.mark.parametrize("browser", ["chromium", "firefox"])
+async def test_a_page_that_is_no_secure_context_measures_too(pages: Pages, tmp_path: Path, browser: str) -> None:
+    """As on every network: at an address of this machine that is not the loopback. The packets stay in it."""
+    address = next((one for found in network.interfaces().values() for one in found if ":" not in one), "")
+    if not address:
+        pytest.skip("unavailable: this machine is in no network")
+    async with school.held(Place(address), tmp_path, school.chosen(["sse"])) as held:
+        student = await pages.student(held, browser)
+        assert not await student.evaluate("isSecureContext")
+        board = await pages.board(held)
+        await the_measurement(board, [student], 1)
+        step = await student.evaluate("import('/lab/clock.js').then(({ step }) => step())")
+    (trial,) = read_trials(tmp_path)[0]
+    assert (trial.state, trial.cell.link) == ("measured", "network")
+    assert trial.bound_ms >= step
+    pages.complaints[:] = [said for said in pages.complaints if "Cross-Origin-Opener-Policy" not in said]
 
 
 @pytest.mark.slow

@@ -27,7 +27,8 @@ export function ballot(card, vote) {
     const said = make("p", round && given !== null ? "Your vote is kept. You may change it." : "", { className: "soft" });
     said.setAttribute("role", "status");
     const answer = question.kind === "choice" ? choice(question, round, given, (what) => send(question, round, what, said)) : other(question, round, given);
-    card.replaceChildren(make("h2", text), make("p", HINTS[phase], { className: "soft" }), answer, said);
+    const measured = question.says ? [make("p", `Measured: ${question.says}`, { className: "measured-truth" })] : [];
+    card.replaceChildren(make("h2", text), make("p", HINTS[phase], { className: "soft" }), answer, ...measured, said);
     if (focused !== undefined) card.querySelector(`[data-nth="${focused}"]`)?.focus();
   }
 

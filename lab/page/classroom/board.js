@@ -47,18 +47,30 @@ function show() {
   byId("board").hidden = false;
   document.body.classList.toggle("stored", now.stored);
   byId("what").textContent = now.stored ? `a class of ${now.started.slice(0, 10)}, stored` : "class";
-  if (!now.stored) held();
+  if (now.stored) say("Stored: only to look at.");
+  else held();
   there.show(now.seats, now.lanes);
   live.show(now);
   if (now.question && byId("more").dataset.asked !== String(now.questions)) {
     byId("more").open = false;
     byId("more").dataset.asked = now.questions;
   }
-  votes.show(now.question);
+  earlier();
   found.show(undefined, now.lanes);
   const last = now.measurements.at(-1);
   byId("again").hidden = !last || live.replaying;
   if (last) byId("again").textContent = `Replay measurement ${last.number}`;
+}
+
+// The question on the board is the last one, unless an earlier one was chosen.
+function earlier() {
+  const select = byId("earlier");
+  byId("earlier-label").hidden = now.questions < 2;
+  if (select.length !== now.questions) {
+    select.replaceChildren(...Array.from({ length: now.questions }, (_, nth) => new Option(nth + 1)));
+    select.value = now.questions;
+  }
+  if (Number(select.value || now.questions) === now.questions) votes.show(now.question);
 }
 
 // What there is only while the class is held
@@ -165,6 +177,10 @@ on("measure-form", "submit", () => ask("measure", {
 on("asking", "submit", async () => {
   const options = byId("options").value.split("\n").map((one) => one.trim()).filter(Boolean);
   if (await ask("ask", { text: byId("text").value, options }) !== undefined) byId("asking").reset();
+});
+byId("earlier").addEventListener("change", async ({ target }) => {
+  const question = Number(target.value) === now.questions ? now.question : await ask("question", { number: Number(target.value) });
+  if (question) votes.show(question);
 });
 byId("lesson").addEventListener("change", questions);
 on("teaching", "submit", () => ask("ask_of", { lesson: byId("lesson").value, question: byId("of-lesson").value }));

@@ -68,14 +68,21 @@ export function poll(box, ask) {
     const all = [...held.before, ...held.after, ...measured];
     if (!all.length) return [];
     const bins = binned(all);
-    return bins.map(([low, high], nth) => {
+    const rows = bins.map(([low, high], nth) => {
       const inside = (value) => value >= low && (value < high || nth === bins.length - 1);
-      const row = make("div", "", { className: "option" });
-      row.append(make("span", `${low} – ${high} ${unit}`, { className: "answer small" }));
-      row.classList.toggle("right", measured.some(inside));
-      for (const round of shownRounds(question)) row.append(...meter(round, held[round].filter(inside).length, held[round].length));
+      const row = make("div", "", { className: "bin" });
+      const right = measured.some(inside);
+      row.classList.toggle("right", right);
+      const both = make("span", "", { className: "both" });
+      const counts = shownRounds(question).map((round) => {
+        const count = held[round].filter(inside).length;
+        both.append(meter(round, count, held[round].length)[1]);
+        return make("span", String(count), { className: round === "before" ? "soft" : "count" });
+      });
+      row.append(make("span", `${low}–${high}${unit ? ` ${unit}` : ""}${right ? " ✓" : ""}`), both, ...counts);
       return row;
     });
+    return [...rows, make("p", measured.length ? "Grey: before the discussion; coloured: after it; ✓ where the measured value lies." : "Grey: before the discussion; coloured: after it.", { className: "soft" })];
   }
 
   function binned(all) {

@@ -1,5 +1,5 @@
 // Who is there: an entry for each device.
-const STATES = { open: "", connecting: "connecting", lost: "has lost its connection", away: "is away" };
+const STATES = { open: "", connecting: "connecting", lost: "has lost its connection", away: "is away", stored: "" };
 
 const written = (ms) => (ms >= 10 ? ms.toFixed(0) : ms.toFixed(1));
 
