@@ -50,8 +50,10 @@ def site(there: list[str]) -> APIRouter:
             raise UserError("that is not the key")
         there.append(name)
         line.tell("welcome", name=name)
-        yield Desk(line, there, name)
-        there.remove(name)
+        try:
+            yield Desk(line, there, name)
+        finally:
+            there.remove(name)
 
     @router.websocket("/classroom/channel")
     async def come(websocket: WebSocket) -> None:

@@ -77,7 +77,7 @@ async def test_what_plays_goes_on_in_a_new_server(two: Studio) -> None:
 
 async def test_what_is_no_source_is_refused_and_what_plays_goes_on(two: Studio) -> None:
     await two.play("steady:rate=50,size=10")
-    with pytest.raises(UserError, match="unknown source"):
+    with pytest.raises(UserError, match="is no kind of source"):
         await two.play("carrier pigeon")
     assert two.source == "steady:rate=50,size=10"
 
