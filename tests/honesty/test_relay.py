@@ -137,16 +137,15 @@ async def what_is_left(there: Line, name: str, reads: str, engines: Engines, sec
 
 async def _block(there: Line, hold: float) -> Block:
     await there.set(down=hold)
-    block = await there.play(f"metronome:rate={RATE},size=100,count={COUNT}", hold)
-    assert min(block.held) >= hold * 1e9
-    return block
+    return await there.play(f"metronome:rate={RATE},size=100,count={COUNT}", hold)
 
 
 async def _rest(reader: Reader, rounds: list[list[Block]]) -> Rest:
-    """Of the rounds in which each event was one piece; on a busy machine, two may be one."""
+    """Of the rounds in which each event was one piece; on a busy machine, two may be one, or come a block later."""
     rest = Rest()
     for blocks in rounds:
-        if all(len(block.held) == len(block.due) for block in blocks):
-            for hold, block in zip((REFERENCE, *HOLDS), blocks, strict=True):
+        held = list(zip((REFERENCE, *HOLDS), blocks, strict=True))
+        if all(len(block.held) == len(block.due) and min(block.held) >= hold * 1e9 for hold, block in held):
+            for hold, block in held:
                 rest.of[hold].append(await delays(reader, block) - np.array(block.held) / 1e6)
     return rest
