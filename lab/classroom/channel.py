@@ -31,6 +31,9 @@ PATIENCE = 10.0
 HEARTBEAT = 5.0
 """Seconds between signs of life."""
 
+GOODBYE = 1.0
+"""Seconds in which a page may take the last word."""
+
 TOO_MANY, TOO_SLOW, NOT_LET_IN = 4008, 4009, 4003
 """Codes with which a line is closed (RFC 6455, section 7.4.2: 4000–4999 are for applications)."""
 
@@ -75,11 +78,13 @@ class Channel:
         finally:
             full.cancel()
             sending.cancel()
+            await asyncio.gather(full, sending, return_exceptions=True)  # the page may have gone in the middle of it
 
     async def _send(self) -> None:
         while True:
             try:
-                text = await asyncio.wait_for(self._outbox.get(), HEARTBEAT)
+                async with asyncio.timeout(HEARTBEAT):  # wait_for of Python 3.11 may swallow that it was cancelled
+                    text = await self._outbox.get()
             except TimeoutError:
                 text = '{"tells":"alive"}'
             await self.websocket.send_text(text)
@@ -220,5 +225,6 @@ def _first(error: ValidationError, do: str) -> str:
 
 
 async def _close(channel: Channel, code: int, why: str) -> None:
-    with suppress(RuntimeError):  # it was closed from the other side
-        await channel.websocket.close(code, why)
+    with suppress(RuntimeError, TimeoutError):  # it was closed from the other side, or nobody reads there
+        async with asyncio.timeout(GOODBYE):
+            await channel.websocket.close(code, why)

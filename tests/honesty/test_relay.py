@@ -40,6 +40,9 @@ ERROR = 0.015  # ms, the standard error of that to be reached
 SECONDS = {"native": 3.0, "chromium": 5.0}
 """How long to measure at most."""
 
+PATIENT = 8
+"""So many times as long, where there is time."""
+
 
 @pytest.fixture(scope="module")
 async def there() -> AsyncIterator[Line]:
@@ -90,6 +93,22 @@ async def test_streams_move_by_what_the_relay_held(name: str, reads: str, there:
     """To 50 µs on a quiet machine; to a millisecond on any."""
     with others() as machine:
         rest = await what_is_left(there, name, reads, engines, SECONDS[reads])
+    judge(rest, machine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "reads"), STREAMS)
+async def test_streams_move_by_what_the_relay_held_as_seen_for_long(
+    name: str, reads: str, there: Line, engines: Engines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with others() as machine:
+        rest = await what_is_left(there, name, reads, engines, PATIENT * SECONDS[reads])
+    with capsys.disabled():
+        print(f"\n{name} in {reads}: {rest}; others took {machine.share:.0%} of the CPUs")  # noqa: T201
+    judge(rest, machine)
+
+
+def judge(rest: Rest, machine: Others) -> None:
     for hold in HOLDS:
         assert rest.rounds < LEAST or abs(rest.moved(hold)) <= 1 + 4 * rest.error(hold), rest
     if why := too_noisy(rest, machine):
@@ -118,16 +137,15 @@ async def what_is_left(there: Line, name: str, reads: str, engines: Engines, sec
 
 async def _block(there: Line, hold: float) -> Block:
     await there.set(down=hold)
-    block = await there.play(f"metronome:rate={RATE},size=100,count={COUNT}", hold)
-    assert min(block.held) >= hold * 1e9
-    return block
+    return await there.play(f"metronome:rate={RATE},size=100,count={COUNT}", hold)
 
 
 async def _rest(reader: Reader, rounds: list[list[Block]]) -> Rest:
-    """Of the rounds in which each event was one piece; on a busy machine, two may be one."""
+    """Of the rounds in which each event was one piece; on a busy machine, two may be one, or come a block later."""
     rest = Rest()
     for blocks in rounds:
-        if all(len(block.held) == len(block.due) for block in blocks):
-            for hold, block in zip((REFERENCE, *HOLDS), blocks, strict=True):
+        held = list(zip((REFERENCE, *HOLDS), blocks, strict=True))
+        if all(len(block.held) == len(block.due) and min(block.held) >= hold * 1e9 for hold, block in held):
+            for hold, block in held:
                 rest.of[hold].append(await delays(reader, block) - np.array(block.held) / 1e6)
     return rest
