@@ -190,6 +190,12 @@ async def test_nonsense_is_refused_in_a_sentence(held: Held, message: dict[str, 
         await student.line.ask("live", latencies=[], state="open")
 
 
+async def test_bytes_are_no_request(held: Held) -> None:
+    async with device(held) as student:
+        await student.line.socket.send_bytes(b"{}")
+        await student.line.ask("live", latencies=[], state="open")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '"enter"', "[" * 10_000, "{}"])
 async def test_whoever_does_not_even_enter_is_sent_away(held: Held, text: str) -> None:
     async with aiohttp.ClientSession() as web, web.ws_connect(f"{held.host.origins[0]}/class/seat") as socket:
