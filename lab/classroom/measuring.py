@@ -41,10 +41,10 @@ class Progress:
 class Measuring:
     """Attributes:
     live: the source that plays while nothing is measured. progress: of the measurement that is going on.
-    finished: is called after each. occupied: what else keeps the computer busy; empty = nothing.
+    finished: is called after each, with its number. occupied: what else keeps the computer busy; empty = nothing.
     """
 
-    def __init__(self, room: Room, attendance: Attendance, controls: Controls, finished: Callable[[], None]) -> None:
+    def __init__(self, room: Room, attendance: Attendance, controls: Controls, finished: Callable[[int], None]) -> None:
         self.room, self.attendance, self.controls, self.finished = room, attendance, controls, finished
         self.live = "steady:rate=4,size=100"
         self.progress: Progress | None = None
@@ -126,7 +126,7 @@ class Measuring:
             await self.room.note("over", number=measurement.number, failed=str(error))
             raise
         await self.room.note("over", number=measurement.number)
-        self.finished()
+        self.finished(measurement.number)
 
     async def _play(self, measurement: Measurement) -> None:
         assert self.progress

@@ -301,16 +301,20 @@ async def test_a_crash_loses_no_vote_and_no_seat(own: Held, tmp_path: Path) -> N
         assert again.host.key != own.host.key
 
 
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 async def test_no_key_and_no_code_is_in_any_file_or_message(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with a_class(tmp_path, *TRANSPORTS) as held, board(held) as teacher, device(held, measures=True) as student:
         await measured(teacher, seconds=1.0)
         secrets = [held.host.key, held.session.door.code, student.key]
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {path.name for path in files} >= {JOURNAL, "run.json"}
+    kept = files(tmp_path)
+    assert {path.name for path in kept} >= {JOURNAL, "run.json"}
     out, err = capfd.readouterr()
-    for text in (*(path.read_text("utf-8") for path in files), out, err, caplog.text):
+    for text in (*(data.decode() for data in kept.values()), out, err, caplog.text):
         assert not [secret for secret in secrets if secret in text]
 
 
@@ -318,13 +322,14 @@ async def test_names_are_in_the_journal_only(tmp_path: Path) -> None:
     async with (
         a_class(tmp_path, *TRANSPORTS) as held,
         board(held) as teacher,
-        device(held, "Ada Lovelace", measures=True),
+        device(held, "Ada Lovelace", measures=True, **{"User-Agent": "Mozilla/5.0 (iPhone) AppleWebKit/605"}) as ada,
     ):
+        assert not ada.you["tested"]
         await measured(teacher, seconds=1.0)
         assert "Ada" not in await teacher.ask("csv")
+    assert "never tested" in json.loads((tmp_path / "run.json").read_text())["engines"]["webkit"]["version"]
     Outcome.of(tmp_path).write()
-    for path in tmp_path.rglob("*"):
-        assert path.name == JOURNAL or not path.is_file() or "Ada Lovelace" not in path.read_text("utf-8"), path
+    assert [path.name for path, data in files(tmp_path).items() if b"Ada Lovelace" in data] == [JOURNAL]
 
 
 # Measurements
@@ -471,7 +476,7 @@ async def test_a_stored_class_is_shown_and_changed_by_nobody(tmp_path: Path) -> 
         await teacher.ask("ask", text="Which?", options=["a", "b"])
         await told([student], bool)
         await student.vote(0)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    before = files(tmp_path)
     async with stored(tmp_path) as one:
         await one.until(lambda told: "result" in told)
         assert one.told["state"]["stored"]
@@ -480,4 +485,4 @@ async def test_a_stored_class_is_shown_and_changed_by_nobody(tmp_path: Path) -> 
         assert len(await one.ask("points", number=1)) == 20
         for name in ("measure", "ask", "cut", "end", "remove"):
             assert "unknown request" in await refusal(one.ask(name))
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert files(tmp_path) == before

@@ -95,7 +95,6 @@ async def test_a_lesson_is_really_measured_and_answered(tmp_path: Path) -> None:
         await teacher.ask("run", lesson=LESSON)
         await teacher.until(lambda known: known["state"]["running"] is None, 240)
         answer = teacher.told["state"]["question"]["answer"]
-        print(answer)
         assert teacher.told["state"]["failed"] == ""
         assert answer["figures"][0][0] > 0
         assert sum(answer["marks"]["after"].values()) == 1
