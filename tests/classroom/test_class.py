@@ -180,7 +180,8 @@ async def test_a_full_class_says_so(held: Held, monkeypatch: pytest.MonkeyPatch)
         {"do": "batch", "number": 1, "batch": 0, "arrivals": [[1, 2]]},
         {"do": "batch", "number": 1, "batch": 0, "arrivals": [[1, 2, float("nan")]] * 3},
         {"do": "batch", "number": 1, "batch": 0, "arrivals": [[1, 2, 3.0]] * 401},
-        {"do": "final", "number": 1, "final": {"batches": 10**9}}, {"do": "vote", "question": 1, "round": "x", "vote": 1},
+        {"do": "final", "number": 1, "final": {"batches": 10**9}},
+        {"do": "vote", "question": 1, "round": "x", "vote": 1},
     ],
 )  # fmt: skip
 async def test_nonsense_is_refused_in_a_sentence(held: Held, message: dict[str, Any]) -> None:
