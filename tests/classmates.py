@@ -144,7 +144,7 @@ class Device:
                 if task and task["phase"] == "prepare" and task["number"] not in self.trials:
                     await self._prepare(task["number"], stack)
                 elif task and task["phase"] == "finish" and task["number"] not in self.reported:
-                    await self._finish(task["number"])
+                    await self._finish(task["number"], task["last"])
                     await stack.aclose()
                 await asyncio.sleep(0.05)
 
@@ -173,9 +173,12 @@ class Device:
                 await asyncio.sleep(0.01)
         await self.line.ask("ready", number=number, ready={"ping": before, "set_out": set_out})
 
-    async def _finish(self, number: int) -> None:
-        await asyncio.sleep(0.7)  # a poll may still be under way
+    async def _finish(self, number: int, last: list[int]) -> None:
         arrivals = self.trials[number]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3):
+                while [list(one[:2]) for one in arrivals.events[-1:]] != [last]:
+                    await asyncio.sleep(0.02)
         rows = [[epoch, id_, at / 1e6 - ZERO] for epoch, id_, at in arrivals.events]
         batches = [rows[n : n + BATCH] for n in range(0, len(rows), BATCH)]
         for nth, batch in enumerate(batches):

@@ -36,6 +36,11 @@ class Room:
         self.measurements: list[Measurement] = []
         self.joining = asyncio.Lock()
 
+    @property
+    def seed(self) -> int:
+        """Of the class: what is measured follows from it, and from the measurement's number."""
+        return int(self.opened.get("seed", 0))
+
     # what happens
 
     async def note(self, kind: str, /, **what: Any) -> None:

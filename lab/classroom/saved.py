@@ -22,6 +22,9 @@ UNSTAMPED = "in a class it is not noted when the server writes"
 UNCOUNTED = "in a class bytes are not counted: its devices share one server"
 LIBRARIES = ("pushlab", "fastapi", "starlette", "uvicorn", "websockets")
 
+ABOUT = "A trial is a fresh connection of a page that stays; a round is a device, and how often it did the same before"
+SEEDED = "Every event's instant follows from it; devices went on from transport to transport in their order."
+
 Kind = tuple[str, float, bool]  # source, seconds, disturbed: what makes a scenario
 
 
@@ -108,11 +111,12 @@ def _head(room: Room, trials: Sequence[Trial]) -> Run:
     titles = {name: _title(kind) for kind, name in scenarios(room.measurements).items()}
     return Run(
         plan="class",
-        seed=0,
+        seed=room.seed,
         started=room.opened["started"],
         settings={
             "name": "class",
-            "about": f"a class of {len(room.seats)} devices, all at once, each a trial of its own; a round is a device",
+            "about": f"{len(room.seats)} devices of a class, all at once. {ABOUT}",
+            "seeded": SEEDED,
             "budget": None,
             "blocks": [],
             "scenarios": titles,
