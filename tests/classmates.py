@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import pytest
 
 from lab import clock
 from lab.classroom.host import Place
@@ -218,3 +219,26 @@ async def device(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def refusal(one: Any) -> str:
+    """Why it was refused, which it must be."""
+    with pytest.raises(Refused) as refused:
+        await one
+    return str(refused.value)
+
+
+async def told(students: list[Device], there: Any) -> None:
+    """Wait until every student has a question of that kind."""
+    for one in students:
+        await one.line.until(lambda known: bool(known["you"]["question"]) and there(known["you"]["question"]))
+
+
+async def measured(teacher: Any, *, turns: int = 1, seconds: float = 1.0) -> dict[str, Any]:
+    """The result of the class when that is over."""
+    before = len(teacher.told["state"]["measurements"])
+    await teacher.ask("measure", source="steady:rate=20,size=100", seconds=seconds, turns=turns)
+    await teacher.until(lambda told: len(told["state"]["measurements"]) == before + turns, 40)
+    await teacher.until(lambda told: told["state"]["measuring"] is None)
+    found: dict[str, Any] = teacher.told["result"]["result"]
+    return found

@@ -76,7 +76,7 @@ class Room:
             UserError: there is none left.
         """
         async with self.joining:
-            if len(self.seats) >= MOST_SEATS:
+            if sum(not seat.removed for seat in self.seats.values()) >= MOST_SEATS:
                 raise UserError(f"the class is full: it has {MOST_SEATS} seats")
             engine, browser = engine_of(agent)
             number = len(self.seats) + 1

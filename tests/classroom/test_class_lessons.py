@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from classmates import Device, Refused, a_class, board, device
-from test_class import TRANSPORTS, told
+from classmates import Device, Refused, a_class, board, device, told
 
 from lab.classroom import measured as measuring
 from lab.classroom.figure import Figure
@@ -15,6 +14,7 @@ from lab.classroom.measured import Measured
 from lab.classroom.question import Question
 
 LESSON = "polling"
+TRANSPORTS = ("sse", "long_polling")
 
 
 async def a_lesson(students: list[Device], teacher: Any, question: str, before: list[Any], after: list[Any]) -> None:

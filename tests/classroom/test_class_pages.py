@@ -182,7 +182,7 @@ async def test_eight_pages_and_a_teacher(pages: Pages, tmp_path: Path) -> None:
     await a_lesson(pages, tmp_path, chromium=6, firefox=2, seconds=1)
 
 
-@pytest.mark.parametrize("browser", ["chromium", "firefox"])
+@pytest.mark.parametrize("browser", ["chromium", pytest.param("firefox", marks=pytest.mark.slow)])
 async def test_a_page_that_is_no_secure_context_measures_too(pages: Pages, tmp_path: Path, browser: str) -> None:
     """As on every network: at an address of this machine that is not the loopback. The packets stay in it."""
     address = next((one for found in network.interfaces().values() for one in found if ":" not in one), "")
