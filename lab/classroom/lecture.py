@@ -268,8 +268,10 @@ Tell = Callable[[str], None]
 async def run(lesson: Lesson, port: int, tell: Tell, opened: Callable[[str], object]) -> None:
     """Show the lesson until Ctrl-C. opened: gets the address when it can be reached."""
     async with lecturing(lesson, port) as (host, lecture):
+        ending = asyncio.create_task(stopped())
+        await asyncio.sleep(0)  # signals are waited for before anybody is told that Ctrl-C ends it
         tell(f"lesson {lesson.name} is open at {host.url}; Ctrl-C ends it")
         if lecture.missing:
             tell(f"it can't be run here, because {lecture.missing}")
         opened(host.url)
-        await stopped()
+        await ending
