@@ -528,6 +528,8 @@ def test_another_way_is_taken_where_the_first_can_not_be_had(tmp_path: Path) -> 
     missing = {"chromium": "Chromium is not here"}
     assert unavailable(one, missing) == ""
     assert [bool(way.missing(missing)) for way in one.ways] == [True, False]
+    assert Lecture(one, tmp_path, missing).note == "natively"
+    assert Lecture(one, tmp_path, {}).note == ""
 
 
 async def test_check_says_what_is_unavailable_and_does_not_fail(
@@ -849,5 +851,6 @@ def test_the_notes_are_not_among_what_every_page_gets(tmp_path: Path) -> None:
     from lab.classroom.lecture import described  # noqa: PLC0415
 
     one = written(tmp_path)
-    assert one.text[TEACHER] not in json.dumps(described(one, ""))
-    assert "Where people go wrong" not in json.dumps(described(one, ""))
+    told = json.dumps(described(Lecture(one, tmp_path, {})))
+    assert one.text[TEACHER] not in told
+    assert "Where people go wrong" not in told
