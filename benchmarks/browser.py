@@ -24,7 +24,7 @@ from lab.link import HERE, Place
 from lab.log import Cursor
 from lab.transport import Options, Subject
 
-__all__ = ["AS_LAUNCHED", "Broken", "BrowserError", "Chromium", "Clock", "Engine", "Reader", "Seen", "launched"]
+__all__ = ["AS_LAUNCHED", "Broken", "BrowserError", "Chromium", "Clock", "Engine", "Page", "Reader", "Seen", "launched"]
 
 BrowserError = Error
 """What Playwright raises when a browser or a page has gone."""
