@@ -128,6 +128,10 @@ async def exchanged(name: str, labs: Labs) -> Exchange:
     return EXCHANGES[name]
 
 
+def as_bytes(_part: str, text: str, label: str = "") -> bytes:
+    return bytes.fromhex(text) if label == "hex" else text.encode("utf-8", "surrogateescape")
+
+
 def size(step: dict[str, Any]) -> int:
     return sum(step["bytes"].values())
 
@@ -140,9 +144,7 @@ async def test_every_byte_that_passed_is_in_a_step(name: str, labs: Labs) -> Non
     assert not sum(size(step) for step in there.told if step["way"] is None)
     assert all(there.bytes.values())
     for step in there.told:
-        assert sum(len(text.encode("utf-8", "surrogateescape")) for _, text, *_ in step["spans"]) + step[
-            "unshown"
-        ] == size(step)
+        assert sum(len(as_bytes(*span)) for span in step["spans"]) + step["unshown"] == size(step)
     assert json.loads(json.dumps(there.told)) == there.told
 
 

@@ -29,7 +29,7 @@ def frames(side: Side) -> Reading[None]:
         if header.opcode >= CLOSE:
             _tell_control(side, header, raw)
             continue
-        side.draft.add("framing", raw)
+        side.draft.add("framing", raw, "hex")
         if (header.opcode == CONTINUED) == (opcode == CONTINUED):
             raise Unknown  # nothing to continue, or something that was to be
         if header.opcode != CONTINUED:
@@ -96,12 +96,13 @@ def _tell_control(side: Side, header: Header, raw: bytes) -> None:
     """It may come in the middle of a message, and is protocol from end to end."""
     content = unmasked(side.cut(header.length), header.key, 0)
     message, side.draft = side.draft, Draft()
-    side.draft.add("framing", raw)
-    side.draft.add("framing", content)
+    code = 2 if header.opcode == CLOSE else len(content)
+    side.draft.add("framing", raw + content[:code], "hex")
+    side.draft.add("framing", content[code:])
     note = _note(header, compressed=False)
     if header.opcode == CLOSE:
-        code = str(int.from_bytes(content[:2], "big")) if len(content) > 1 else "without a code"
-        side.tell("close", f"close {code} {content[2:].decode('utf-8', 'replace')}".strip(), note=note)
+        why = str(int.from_bytes(content[:2], "big")) if len(content) > 1 else "without a code"
+        side.tell("close", f"close {why} {content[2:].decode('utf-8', 'replace')}".strip(), note=note)
     elif header.opcode == PING:
         side.tell("ping", "ping", note=note)
     else:

@@ -24,7 +24,7 @@ Id = tuple[int, int]
 
 
 class Span(NamedTuple):
-    """Bytes that belong together. label: "cursor" where it is one."""
+    """Bytes that belong together. label: "cursor" where it is one, "hex" where they are no text."""
 
     part: Part
     text: bytes
@@ -32,7 +32,7 @@ class Span(NamedTuple):
 
     def as_json(self) -> list[str]:
         """Bytes that are not UTF-8 become U+DC80 to U+DCFF, which nothing else can become."""
-        text = self.text.decode("utf-8", "surrogateescape")
+        text = self.text.hex(" ") if self.label == "hex" else self.text.decode("utf-8", "surrogateescape")
         return [self.part, text, self.label] if self.label else [self.part, text]
 
 

@@ -12,6 +12,8 @@ const WAYS = { up: "client to server", down: "server to client" };
 // Else they would be invisible, or do something to the text around them. Bytes that are no UTF-8 came as U+DC80 to U+DCFF.
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\udc80-\udcff]/u;
 
+const SIGNS = { 9: "\\t", 10: "\\n", 13: "\\r" }; // Unicode has pictures of them, and many fonts don't
+
 // → {add(steps), clear(), pause(on)}
 // What comes while its reader is reading (has scrolled back, opened a step, stands on one) or has paused it, waits.
 export function wireView(element) {
@@ -112,19 +114,13 @@ function build(element) {
   view.steps.addEventListener("click", clicked);
   view.steps.addEventListener("keydown", moved);
   const tools = make("div", "wire-tools");
-  tools.append(legend(), view.newer, view.pause);
+  tools.append(make("p", "wire-note", "A step opens to its bytes."), view.newer, view.pause);
   const ends = make("div", "wire-ends");
   ends.setAttribute("aria-hidden", "true");
   ends.append(make("span", "", "client"), make("span", "", "server"));
   element.classList.add("wire");
   element.replaceChildren(view.sum, view.bar, tools, ends, view.steps);
   return view;
-}
-
-function legend() {
-  const legend = make("p", "wire-legend");
-  for (const part of PARTS) legend.append(make("span", `part ${part}`, part), " ");
-  return legend;
 }
 
 // Counting
@@ -165,18 +161,25 @@ function row(step, since = null, apart = 0) {
   item.dataset.kind = step.kind;
   item.dataset.way = step.way ?? "none";
   const ms = apart / 1e6;
-  if (ms * PX_PER_MS > FARTHEST) item.append(make("p", "wire-gap", `⋮ ${duration(apart)}`));
+  const far = ms * PX_PER_MS > FARTHEST;
+  if (far) item.append(gap(apart));
   const button = make("button", "wire-step");
   button.type = "button";
   button.tabIndex = -1;
   const lane = make("span", "wire-lane");
-  lane.style.paddingTop = `${Math.min(ms * PX_PER_MS, FARTHEST)}px`;
+  lane.style.paddingTop = `${far ? 0 : ms * PX_PER_MS}px`;
   lane.append(label(step), make("span", "wire-arrow"));
   button.append(make("span", "wire-time", since === null ? "" : (since / 1e9).toFixed(3)), badge(step), lane, make("span", "wire-size", size(step)));
   if (step.spans?.length) button.setAttribute("aria-expanded", "false");
   item.append(button);
   item.step = step;
   return item;
+}
+
+function gap(apart) {
+  const gap = make("p", "wire-gap");
+  gap.append(make("span", "wire-lane", `⋮ ${duration(apart)}`));
+  return gap;
 }
 
 function badge({ connection }) {
@@ -215,8 +218,9 @@ function toggle(button) {
   if (!button.hasAttribute("aria-expanded")) return;
   const open = button.getAttribute("aria-expanded") !== "true";
   button.setAttribute("aria-expanded", String(open));
-  if (open) button.after(opened(button.parentElement.step));
-  else button.nextElementSibling.remove();
+  if (!open) { button.nextElementSibling.remove(); return; }
+  button.after(opened(button.parentElement.step));
+  button.nextElementSibling.scrollIntoView({ block: "nearest" });
 }
 
 function opened({ connection, way, spans, bytes, unshown }) {
@@ -235,7 +239,7 @@ function opened({ connection, way, spans, bytes, unshown }) {
 function span(part, text, mark) {
   const span = make("span", `part ${part}${mark ? ` ${mark}` : ""}`);
   span.title = mark ? `${part}: ${mark}` : part;
-  span.append(make("span", "unseen", `[${mark || part}] `), ...visible(text));
+  span.append(make("span", "unseen", `[${mark === "cursor" ? mark : part}] `), ...visible(mark === "hex" ? `${text} ` : text));
   return span;
 }
 
@@ -252,10 +256,9 @@ function* visible(text) {
 }
 
 function sign(code) {
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return "␡";
-  if (code >= 0xdc80 && code <= 0xdcff) return (code - 0xdc00).toString(16);
-  return `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  const hex = (value, digits) => value.toString(16).padStart(digits, "0");
+  if (code >= 0xdc80 && code <= 0xdcff) return `\\x${hex(code - 0xdc00, 2)}`;
+  return SIGNS[code] ?? (code < 0x80 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`);
 }
 
 // Where the reader is
