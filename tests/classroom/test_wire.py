@@ -497,6 +497,24 @@ def test_a_head_without_an_end_is_not_waited_for() -> None:
     assert {step.title for step in steps[1:]} == {"bytes that are not understood"}
 
 
+def test_nothing_that_is_kept_or_told_grows_with_what_comes() -> None:
+    steps: list[Step] = []
+    dissector = Dissector(1, 0, steps.append)
+    long = b"x" * 10_000
+    for _ in range(300):
+        dissector.feed("up", b"GET /" + long + b"?cursor=" + long + b" HTTP/1.1\r\n\r\n", 0)
+    dissector.feed("down", answer("200 OK\nContent-Type: text/event-stream"), 0)
+    for n in range(3000):
+        dissector.feed("down", b"name%d" % n + long + b"\n", 0)
+    sizes = [len(json.dumps(step.as_json())) for step in steps]
+    assert len(steps) == 302
+    assert max(sizes) < 2 * SHOWN
+    kept = dissector.sides["down"]
+    assert not kept.rest
+    assert sum(len(span.text) for span in kept.draft.spans()) <= KEPT
+    assert len(dissector._asked) <= 100
+
+
 # The tap
 
 

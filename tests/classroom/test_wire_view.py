@@ -218,6 +218,15 @@ async def test_paused_it_waits_and_counts(engines: Engines, lab: Lab) -> None:
         assert (await figures(page))["bytes per event"] == "–"
 
 
+async def test_silence_is_said_until_it_is_over(engines: Engines, lab: Lab) -> None:
+    said = "document.querySelector('.wire-silence').textContent"
+    async with viewed(engines, lab.origin) as page:
+        await add(page, steps(1))
+        await page.wait_for_function(f"() => /^nothing for [2-9] s$/.test({said})")
+        await add(page, steps(1))
+        await page.wait_for_function(f"() => {said} === ''")
+
+
 async def test_steps_that_were_left_out_are_told_and_counted(engines: Engines, lab: Lab) -> None:
     skipped = {
         "connection": 1, "at": 2 * 10**9, "way": None, "kind": "skipped", "title": "40 more steps",
