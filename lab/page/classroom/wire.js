@@ -328,7 +328,6 @@ function number(value) {
 
 function duration(ns) {
   const ms = ns / 1e6;
-  if (ms < 1) return `${ms.toFixed(2)} ms`;
-  if (ms < 10) return `${ms.toFixed(1)} ms`;
-  return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`;
+  const [value, unit] = ms < 1000 ? [ms, "ms"] : [ms / 1000, "s"];
+  return `${value.toFixed(value < 1 ? 2 : value < 10 ? 1 : 0)}\u00a0${unit}`;
 }
