@@ -212,6 +212,9 @@ async def test_paused_it_waits_and_counts(engines: Engines, lab: Lab) -> None:
         assert (await figures(page))["events"] == "600"
         await page.evaluate("view.pause(false)")
         await rows(page, 300)
+        await add(page, [one | {"anew": True} for one in many[:1]])
+        await rows(page, 1)
+        await page.wait_for_function("() => document.querySelector('.wire-sum dd').textContent === '0'")
         await page.evaluate("view.clear()")
         await rows(page, 0)
         await page.wait_for_function("() => document.querySelector('.wire-sum dd').textContent === '0'")

@@ -30,6 +30,7 @@ export function wireView(element) {
   let listening = 0; // looks for silence, as long as the view is in its page
 
   function add(steps) {
+    if (steps[0]?.anew) clear(); // whoever tells begins again, with what there was so far
     for (const step of steps) count(sum, step);
     waiting.push(...steps);
     if (waiting.length > KEPT) left += waiting.splice(0, waiting.length - KEPT).length;
