@@ -572,8 +572,11 @@ async def test_who_asks_later_is_told_how_it_began_and_how_much_there_was() -> N
         reader, writer = await come()
         writer.write(GET)
         await reader.readexactly(len(CHUNKED + CHUNK * 10))
+        assert wire.listeners == 0
         async with wire.watching(), collecting(wire) as told:
             await until(lambda: told)
+            assert wire.listeners == 1
+    assert wire.listeners == 0
     assert [step["kind"] for step in told] == ["connect", "request", "response", "skipped"]
     assert (told[-1]["steps"], told[-1]["events"]) == (10, 10)
     assert [step.get("anew") for step in told] == [True, None, None, None]

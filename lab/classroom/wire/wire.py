@@ -122,6 +122,11 @@ class Wire:
             self._closed = True
             self._unwatch()
 
+    @property
+    def listeners(self) -> int:
+        """How many are told in batches now."""
+        return len(self._batches)
+
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Read along meanwhile, in any case."""
