@@ -304,6 +304,24 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON, for
     return int(not any(finding.state == "ok" for finding in findings if finding.what in BROWSERS))
 
 
+@app.command()
+def demo(
+    *,
+    source: Annotated[str, typer.Option(help=SOURCE)] = "steady:rate=20,size=100",
+    transport: Annotated[
+        list[str] | None, typer.Option(help="Shown at first; several with commas, or repeated; all plain ones if none.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(parser=whole(0, 65535), metavar="<int>", help="Where the page is; 0 = a free one.")
+    ] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
+) -> None:
+    """Show the same events in every transport, live, and break them: in a browser on this machine, until Ctrl-C."""
+    from lab.classroom import demo as classroom  # noqa: PLC0415  (see the head of this file)
+
+    run(classroom.demo(classroom.Asked(source, listed(transport), port, browser=not no_browser), tell))
+
+
 # What the commands are made of
 
 

@@ -1,0 +1,490 @@
+"""The demo, in real browsers: what it draws is what the ledger and the page have seen, and what breaks is told truly."""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import websockets
+from conftest import Engines
+
+from lab.classroom.demo import FAULTS, Asked, Demo, among, checked, demonstrating
+from lab.errors import UserError
+from lab.process import Entry, read_ledger
+
+QUIET = "steady:rate=0.001"
+"""A source that sends nothing while a test lasts."""
+
+LANES = "[...document.querySelectorAll('#lanes > .lane')]"
+PLAIN = [name for name, one in among().items() if one.variant is None]
+USES_EVENTSOURCE = [name for name in PLAIN if "eventsource" in among()[name].found.about.uses]
+BROWSERS = pytest.mark.parametrize("browser", ["chromium", "firefox"])
+TIME = r"([\d.]+) (ms|s)"
+
+
+@asynccontextmanager
+async def opened(engines: Engines, browser: str, url: str, *, broken: bool = False) -> AsyncIterator[Any]:
+    """The page, which must not have complained when the test is over; of connections only if they are to be `broken`."""
+    complaints: list[str] = []
+    engine: Any = await engines.get(browser)
+    async with engine.page("about:blank") as page:
+
+        def said(message: Any) -> None:
+            if message.type == "error" and not broken:
+                complaints.append(message.text)
+
+        def failed(error: Any) -> None:
+            complaints.append(str(error))
+
+        page.on("console", said)
+        page.on("pageerror", failed)
+        try:
+            await page.set_viewport_size({"width": 1280, "height": 900})
+            await page.goto(url)
+            yield page
+            assert not complaints
+        finally:
+            page.remove_listener("console", said)
+            page.remove_listener("pageerror", failed)
+
+
+async def all_open(page: Any) -> None:
+    await page.wait_for_function(f"() => {LANES}.length && {LANES}.every(one => one.dataset.state === 'open')")
+
+
+def ledger(demo: Demo) -> list[Entry]:
+    return read_ledger(demo.studio.server.ledger)[0]
+
+
+async def counts(page: Any, what: str) -> list[int]:
+    found: list[str] = await page.evaluate(f"{LANES}.map(one => one.querySelector('.counts .{what}').textContent)")
+    return [int(text.replace(",", "")) for text in found]
+
+
+async def became(page: Any, lane: str, part: str, pattern: str) -> str:
+    """The text of that part of a lane, once it is like that."""
+    there = f"document.querySelector('[data-lane=\"{lane}\"] {part}').textContent"
+    await page.wait_for_function(f"pattern => new RegExp(pattern, 's').test({there})", arg=pattern)
+    text: str = await page.evaluate(there)
+    return text
+
+
+async def until(there: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not there():
+            await asyncio.sleep(0.01)
+
+
+def in_ms(value: str, unit: str) -> float:
+    return float(value) * (1000 if unit == "s" else 1)
+
+
+# What is seen
+
+
+@BROWSERS
+async def test_every_event_of_the_ledger_is_a_dot_in_every_lane(browser: str, engines: Engines) -> None:
+    async with demonstrating(Asked(QUIET)) as demo, opened(engines, browser, demo.host.url) as page:
+        await all_open(page)
+        assert await page.evaluate(f"{LANES}.map(one => one.dataset.lane)") == PLAIN
+        await demo.play("steady:rate=100,count=60")
+        await until(lambda: len(ledger(demo)) == 60)
+        await page.wait_for_function(f"() => {LANES}.every(one => one.querySelector('.arrived').textContent === '60')")
+        for what in ("waiting", "late", "lost", "again", "gaps"):
+            assert await counts(page, what) == [0] * len(PLAIN), what
+        assert await page.inner_text("#sent") == "60"
+        drawn = "one => one.querySelector('.bars').getAttribute('d') !== ''"
+        assert await page.evaluate(f"{LANES}.every({drawn})")
+        assert re.search(r"± [\d.]+ ms$", await page.inner_text("#bound"))
+
+
+@BROWSERS
+async def test_what_is_typed_arrives_everywhere_as_text(browser: str, engines: Engines) -> None:
+    typed = '<img src=x onerror="document.title=1"> & «é»'
+    async with demonstrating(Asked(QUIET)) as demo, opened(engines, browser, demo.host.url) as page:
+        await all_open(page)
+        await page.fill("[name=typed]", typed)
+        await page.press("[name=typed]", "Enter")
+        said = f"{LANES}.every(one => one.querySelector('.says').textContent === typed)"
+        await page.wait_for_function(f"typed => {said}", arg=typed)
+        assert await page.locator("#lanes img").count() == 0
+        assert await page.title() == "pushlab demo"
+        assert await page.inner_text(".published") == "published as event 1"
+        assert len(ledger(demo)) == 1
+
+
+@BROWSERS
+async def test_a_file_is_followed(browser: str, engines: Engines, tmp_path: Path) -> None:
+    file = tmp_path / "real.log"
+    file.write_text("before\n")
+    async with demonstrating(Asked(QUIET)) as demo, opened(engines, browser, demo.host.url) as page:
+        await all_open(page)
+        await page.fill("[name=path]", str(file))
+        await page.click("[name=follow]")
+        await page.wait_for_function("document.querySelector('.playing').textContent.startsWith('plays lines:')")
+        with file.open("a") as log:
+            print("a line", file=log)
+        await page.wait_for_function(f"() => {LANES}.every(one => one.querySelector('.says').textContent === 'a line')")
+        await page.click("[name=pause]")
+        await page.wait_for_function("document.querySelector('.playing').textContent === 'paused'")
+
+
+async def test_the_source_is_played_as_its_controls_say(engines: Engines) -> None:
+    async with demonstrating(Asked(QUIET)) as demo, opened(engines, "chromium", demo.host.url) as page:
+        await all_open(page)
+        await page.select_option("[name=rhythm]", "bursts")
+        await page.fill("[name=rate]", "50")
+        await page.press("[name=rate]", "Tab")
+        await until(lambda: demo.studio.source == "bursts:rate=5,count=10,size=100")
+        await page.fill("[name=rate]", "200")
+        await page.fill("[name=size]", "65536")
+        await page.press("[name=size]", "Enter")
+        await page.wait_for_function("document.querySelector('#trouble').textContent.includes('are the most')")
+
+
+# What breaks
+
+
+@BROWSERS
+async def test_a_cut_is_told_as_it_was_seen(browser: str, engines: Engines) -> None:
+    (lane,) = USES_EVENTSOURCE
+    asked = Asked("steady:rate=50", [lane])
+    async with demonstrating(asked) as demo, opened(engines, browser, demo.host.url, broken=True) as page:
+        await all_open(page)
+        await became(page, lane, ".counts .arrived", r"^[1-9]\d")
+        await page.click(f"[data-lane={lane}] .breaks button:text('Cut')")
+        told = await became(page, lane, ".story", "open again after")
+        print(told)
+        found = re.match(rf"Cut at [\d:.]+ \(1 connection\); the page knew after {TIME} \(«.+»\); open again after {TIME};", told)
+        assert found, told
+        knew, back = in_ms(*found.group(1, 2)), in_ms(*found.group(3, 4))
+        assert 0 <= knew <= back
+        if browser == "chromium":
+            assert 190 < back < 3000  # it is told to wait for 200 to 600 ms
+        late = re.search(rf"(\d+) events? came only then, up to {TIME} after", await became(page, lane, ".story", "only then"))
+        assert late
+        assert int(late[1]) <= back / 1000 * 50 + 3  # what was sent meanwhile
+        assert "none was lost" in told
+        assert await counts(page, "lost") == [0]
+
+
+@BROWSERS
+async def test_a_frozen_lane_is_noticed_by_its_watchdog_and_loses_nothing(browser: str, engines: Engines) -> None:
+    (lane,) = USES_EVENTSOURCE
+    asked = Asked("steady:rate=20", [lane])
+    async with demonstrating(asked) as demo, opened(engines, browser, demo.host.url, broken=True) as page:
+        await all_open(page)
+        freeze = page.locator(f"[data-lane={lane}] .breaks button:text('Freeze')")
+        await freeze.click()
+        await became(page, lane, ".story", "the page has noticed nothing, and the oldest event has been on its way")
+        assert await freeze.get_attribute("aria-pressed") == "true"
+        assert await page.locator(f"[data-lane={lane}] .link").inner_text() == "frozen: both"
+        knew = re.search(rf"the page knew after {TIME} \(«silent for 5 s»\)", await became(page, lane, ".story", "knew"))
+        assert knew
+        assert 4900 < in_ms(*knew.group(1, 2)) < 8000
+        await freeze.click()
+        told = await became(page, lane, ".story", "open again after .*only then.*none was lost")
+        assert told.startswith("Frozen from")
+        await became(page, lane, ".counts .waiting", "^0$")
+        assert await counts(page, "lost") == [0]
+        assert (await counts(page, "late"))[0] > 0
+        assert not demo.studio.lanes[lane].relay.toxics.freeze
+
+
+async def test_a_delay_is_told_by_medians(engines: Engines) -> None:
+    (lane,) = USES_EVENTSOURCE
+    asked = Asked("steady:rate=50", [lane])
+    async with demonstrating(asked) as demo, opened(engines, "chromium", demo.host.url) as page:
+        await all_open(page)
+        await became(page, lane, ".counts .arrived", r"^[1-9]\d")
+        await page.click(f"[data-lane={lane}] .breaks button:text('300')")
+        told = await became(page, lane, ".story", "median .* before, .* since")
+        medians = re.search(rf"median {TIME} before, {TIME} since", told)
+        assert medians, told
+        before, since = in_ms(*medians.group(1, 2)), in_ms(*medians.group(3, 4))
+        assert 250 < since - before < 900
+        assert "none was lost" in told
+
+
+async def test_a_proxy_that_buffers_lets_a_poll_through_and_no_stream(engines: Engines) -> None:
+    streaming, polling = (
+        next(name for name in PLAIN if among()[name].found.about.pattern == pattern) for pattern in ("streaming", "polling")
+    )
+    asked = Asked("steady:rate=20", [streaming, polling])
+    async with demonstrating(asked) as demo, opened(engines, "chromium", demo.host.url, broken=True) as page:
+        await all_open(page)
+        await page.click("#all button:text('Buffering proxy')")
+        assert "median" in await became(page, polling, ".story", "A proxy that buffers .* median .* before, .* since")
+        told = await became(page, streaming, ".story", r"not open again after [2-9]\.\d+ s")
+        assert re.search(r"\d\d events on the way", told), told
+        await page.click("#all button:text('Heal')")
+        await became(page, streaming, ".story", "open again after .* none was lost")
+        assert await counts(page, "lost") == [0, 0]
+
+
+@BROWSERS
+async def test_a_restarted_server_is_told_with_its_gap(browser: str, engines: Engines) -> None:
+    async with demonstrating(Asked("steady:rate=50")) as demo, opened(engines, browser, demo.host.url, broken=True) as page:
+        await all_open(page)
+        await page.wait_for_function(f"() => {LANES}.every(one => +one.querySelector('.arrived').textContent > 10)")
+        await page.click("#restart")
+        gaps = f"() => {LANES}.every(one => one.querySelector('.gaps').textContent === '1')"
+        await page.wait_for_function(gaps)
+        await until(lambda: len({entry.epoch for entry in ledger(demo)}) == 2)
+        for lane in PLAIN:
+            told = await became(page, lane, ".story", "another was there .*gap")
+            down = re.search(rf"and another was there {TIME} later", told)
+            assert down, told
+            assert in_ms(*down.group(1, 2)) > 1000
+            assert re.search(r"the server told of a gap \(restart\): nobody knows what came after event \d+", told), told
+        await all_open(page)
+        before = min(entry.epoch for entry in ledger(demo))
+        last = [entry.id for entry in ledger(demo) if entry.epoch == before][-1]
+        said = [re.search(r"after event (\d+)", await became(page, lane, ".story", "gap")) for lane in PLAIN]
+        lost = [last - int(one[1]) for one in said if one]
+        assert await counts(page, "lost") == lost  # by the ledger, what the lane had not got of the old log
+
+
+@BROWSERS
+async def test_a_hidden_interface_makes_a_lane_fall_back(browser: str, engines: Engines) -> None:
+    (lane,) = USES_EVENTSOURCE
+    async with demonstrating(Asked("steady:rate=50")) as demo, opened(engines, browser, demo.host.url) as page:
+        await all_open(page)
+        await page.click("#hide")
+        assert await page.evaluate("'EventSource' in window") is False
+        told = await became(page, lane, ".story", "it fell back to")
+        assert "EventSource" in told
+        title = re.search(r"it fell back to ([\w ]+);", told)
+        assert title
+        fallback = next(one for one in among().values() if one.title == title[1])
+        assert fallback.found.about.pattern == "streaming"  # the next best, as the registry has it
+        state = await became(page, lane, ".state", "open, fallen back to")
+        assert title[1] in state
+        for other in set(PLAIN) - {lane}:
+            assert await page.inner_text(f"[data-lane={other}] .story") == ""
+        await page.click("#hide")
+        await became(page, lane, ".state", "^open$")
+        assert await counts(page, "lost") == [0] * len(PLAIN)
+        assert await counts(page, "again") == [0] * len(PLAIN)
+
+
+async def test_the_seventh_tab_waits_and_says_so(engines: Engines) -> None:
+    engine: Any = await engines.get("chromium")
+    (lane,) = USES_EVENTSOURCE
+    socket = next(name for name in PLAIN if among()[name].found.about.pattern == "socket")
+    async with demonstrating(Asked("steady:rate=20", [lane, socket])) as demo:
+        context = await engine.browser.new_context()
+        try:
+            page = await context.new_page()
+            await page.goto(demo.host.url)
+            await all_open(page)
+            for one in (lane, socket):
+                await page.click(f"[data-lane={one}] [data-panel=tabs]")
+                for _ in range(6):
+                    async with context.expect_page():
+                        await page.click(f"[data-lane={one}] .panel.tabs .one")
+            await page.bring_to_front()
+            told = await became(page, lane, ".others", "7 pages .* 6 are open; 1 has waited")
+            assert "1 of them has got no event at all" in told
+            await became(page, socket, ".others", "7 pages .* 7 are open")
+            await page.click(f"[data-lane={lane}] .panel.tabs .close")
+            await became(page, lane, ".others", "^$")
+        finally:
+            await context.close()
+
+
+# How it is shown
+
+
+async def test_the_code_is_the_files_that_run(engines: Engines) -> None:
+    async with demonstrating(Asked(QUIET)) as demo, opened(engines, "chromium", demo.host.url) as page:
+        await all_open(page)
+        for name in PLAIN:
+            await page.click(f"[data-lane={name}] [data-panel=code]")
+            await page.wait_for_selector(f"[data-lane={name}] .panel.code figure")
+            shown = await page.evaluate(
+                f"[...document.querySelectorAll('[data-lane={name}] figure pre')].map(one => one.textContent)"
+            )
+            folder = among()[name].found.folder
+            assert shown == [(folder / half).read_text().rstrip() + "\n" for half in ("__init__.py", "client.js")]
+
+
+async def test_it_can_be_used_by_keyboard(engines: Engines) -> None:
+    (lane,) = USES_EVENTSOURCE
+    async with demonstrating(Asked("steady:rate=50", [lane])) as demo, opened(engines, "chromium", demo.host.url, broken=True) as page:
+        await all_open(page)
+        await became(page, lane, ".counts .arrived", r"^[1-9]")
+        await page.focus(f"[data-lane={lane}] canvas")
+        await page.keyboard.press("ArrowLeft")
+        assert re.match(rf"Event \d+, due at [\d:.]+: here after {TIME}", await became(page, lane, ".picked", "Event"))
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await became(page, lane, ".story", "Cut at")
+        await page.wait_for_function("document.querySelector('#news').textContent.includes('Cut at')")
+
+
+@pytest.mark.parametrize("type_", ["normal", "large"])
+async def test_it_fits_a_phone(type_: str, engines: Engines) -> None:
+    async with demonstrating(Asked("steady:rate=50")) as demo, opened(engines, "chromium", demo.host.url) as page:
+        await page.set_viewport_size({"width": 360, "height": 740})
+        await all_open(page)
+        if type_ == "large":
+            await page.click("#large")
+        for panel in ("tabs", "code"):
+            await page.click(f".lane [data-panel={panel}]")
+        await page.wait_for_selector("figure")
+        assert await page.evaluate("document.documentElement.scrollWidth") == 360
+        await page.evaluate("localStorage.clear()")
+
+
+async def test_it_is_light_or_dark_as_one_likes(engines: Engines) -> None:
+    async with demonstrating(Asked(QUIET)) as demo, opened(engines, "chromium", demo.host.url) as page:
+        await all_open(page)
+        ground = "getComputedStyle(document.body).backgroundColor"
+        before = await page.evaluate(ground)
+        await page.click("#theme")
+        assert await page.evaluate(ground) != before
+        await page.click("#theme")
+        assert await page.evaluate(ground) == before
+        await page.evaluate("localStorage.clear()")
+
+
+async def test_eight_lanes_at_fifty_events_a_second_leave_the_page_time(engines: Engines) -> None:
+    """The page's own part; how many frames a browser shows in a second is the machine's, too, and is printed."""
+    eight = [*PLAIN, *(name for name in among() if name not in PLAIN)][:8]
+    async with demonstrating(Asked("steady:rate=50", eight)) as demo, opened(engines, "chromium", demo.host.url) as page:
+        await all_open(page)
+        assert len(await counts(page, "arrived")) == 8
+        await page.wait_for_function(f"() => {LANES}.every(one => +one.querySelector('.arrived').textContent > 250)")
+        text = await page.inner_text("#frames")
+        print(text, file=sys.stderr)
+        took = re.search(r"([\d.]+) ms or less", text)
+        assert took
+        assert float(took[1]) < 8
+
+
+# Who gets in
+
+
+async def test_who_has_not_the_key_is_told_so(engines: Engines) -> None:
+    async with demonstrating(Asked(QUIET)) as demo:
+        url = demo.host.url.partition("#")[0]
+        async with opened(engines, "chromium", f"{url}#guessed") as page:
+            await page.wait_for_function("document.querySelector('#trouble').textContent.includes('may not control')")
+            assert await page.locator(".lane").count() == 0
+            assert "guessed" not in page.url
+            await page.evaluate("sessionStorage.clear()")
+
+
+async def enter(demo: Demo, key: Any, origin: str | None = None) -> Any:
+    """What the line says to whoever comes with that key."""
+    address = demo.host.origins[0].replace("http", "ws") + "/classroom/demo"
+    async with websockets.connect(address, origin=origin) as line:  # type: ignore[arg-type]
+        await line.send(json.dumps({"n": 1, "do": "enter", "key": key}))
+        while True:
+            said = json.loads(await line.recv())
+            if "answers" in said:
+                return said
+
+
+@pytest.mark.parametrize("key", ["", "wrong", 1, None, ["x"]])
+async def test_a_wrong_key_opens_nothing(key: Any) -> None:
+    async with demonstrating(Asked(QUIET)) as demo:
+        assert "may not control" in (await enter(demo, key))["refused"]
+        assert not demo.channels
+
+
+async def test_a_foreign_page_is_refused_even_with_the_key() -> None:
+    async with demonstrating(Asked(QUIET)) as demo:
+        assert (await enter(demo, demo.host.key)) == {"answers": 1, "ok": True}
+        with pytest.raises(websockets.InvalidStatus, match="403"):
+            await enter(demo, demo.host.key, "http://evil.example")
+
+
+async def test_only_halves_of_what_is_shown_are_served() -> None:
+    async with demonstrating(Asked(QUIET)) as demo, aiohttp.ClientSession(demo.host.origins[0]) as session:
+        for name in PLAIN:
+            async with session.get(f"/classroom/halves/{name}") as answer:
+                assert await answer.text() == (among()[name].found.folder / "__init__.py").read_text()
+                assert answer.content_type == "text/plain"
+        for name in ("lab", "nothing", "..", "%2e%2e%2flab%2fcli", f"{PLAIN[0]}:x"):
+            async with session.get(f"/classroom/halves/{name}") as answer:
+                assert answer.status == 404, name
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("steady:rate=201", "201 events/s: 200 are the most"),
+        ("bursts:rate=21,count=10", "210 events/s"),
+        ("poisson:rate=1,size=65537", "65537 bytes"),
+        ("steady:rate=100,size=20000", "2000000 B/s"),
+        ("http", "type an event"),
+        ("lines:-", "type an event"),
+        ("nothing", "is no kind of source"),
+    ],
+)
+def test_what_is_too_much_is_refused(source: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        checked(source)
+
+
+@pytest.mark.parametrize("source", ["steady:rate=200", "bursts:rate=20,count=10", "steady:rate=16,size=65536"])
+def test_what_can_be_borne_is_not(source: str) -> None:
+    assert checked(source).text == source
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"do": "play", "source": "steady:rate=5000"}, "200 are the most"),
+        ({"do": "play", "source": 5}, "source '5' is wrong"),
+        ({"do": "publish", "text": "x" * 10_001}, "10000 are the most"),
+        ({"do": "damage", "kind": "explode"}, f"unknown fault 'explode': there are {', '.join(FAULTS)}"),
+        ({"do": "cut", "lane": "nowhere"}, "unknown lane 'nowhere'"),
+        ({"do": "demo"}, "unknown request 'demo'"),
+    ],
+)
+async def test_a_wrong_request_is_refused_in_a_sentence(asked: dict[str, Any], says: str) -> None:
+    async with demonstrating(Asked(QUIET)) as demo:
+        address = demo.host.origins[0].replace("http", "ws") + "/classroom/demo"
+        async with websockets.connect(address) as line:
+            await line.send(json.dumps({"n": 1, "do": "enter", "key": demo.host.key}))
+            await line.send(json.dumps({"n": 2, **asked}))
+            while (said := json.loads(await line.recv())).get("answers") != 2:
+                pass
+            assert says in said["refused"]
+
+
+# The command
+
+
+async def test_the_command_prints_where_it_is_and_ends_by_a_signal() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from lab.cli import main; main()",
+        "demo",
+        "--no-browser",
+        "--source",
+        QUIET,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stderr
+        async with asyncio.timeout(20):
+            said = (await process.stderr.readline()).decode()
+        address = re.search(r"http://127\.0\.0\.1:\d+/#[\w-]{22}", said)
+        assert address, said
+        async with aiohttp.ClientSession() as session, session.get(address[0].partition("#")[0]) as answer:
+            assert answer.url.path == "/lab/classroom/demo.html"
+    finally:
+        process.terminate()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
