@@ -38,8 +38,8 @@ Enter = Callable[..., AbstractAsyncContextManager[object]]
 def request(method: Method) -> Method:
     """Make a method of a desk something that pages may ask for. Its arguments are checked against their annotations."""
     checked = validate_call(config=ConfigDict(strict=True, allow_inf_nan=False))(method)
-    checked.is_request = True
-    return checked  # type: ignore[no-any-return]
+    vars(checked)["is_request"] = True
+    return checked
 
 
 class Channel:
@@ -72,6 +72,7 @@ class Channel:
         finally:
             full.cancel()
             sending.cancel()
+            await asyncio.gather(full, sending, return_exceptions=True)  # the page may have gone in the middle of it
 
     async def _send(self) -> None:
         while True:
