@@ -92,7 +92,11 @@ def checked(text: str) -> SourceSpec:
         raise UserError(f"source {text!r} is not for the demo: type an event, or follow a file with lines:FILE")
     rate = spec.options.get("rate", 0) * (spec.options["count"] if spec.kind == "bursts" else 1)
     size = spec.options.get("size", 0)
-    for given, most, unit in ((rate, MOST_RATE, "events/s"), (size, MOST_SIZE, "bytes"), (rate * size, MOST_BYTES, "B/s")):
+    for given, most, unit in (
+        (rate, MOST_RATE, "events/s"),
+        (size, MOST_SIZE, "bytes"),
+        (rate * size, MOST_BYTES, "B/s"),
+    ):
         if given > most:
             raise UserError(f"source {text!r} makes {given:.9g} {unit}: {most:.9g} are the most that the demo takes")
     return spec
@@ -162,7 +166,7 @@ class Demo:
         for name in names:
             at = clock.now()
             cut = self.studio.lanes[name].relay.cut()
-            self.tell("fault", lane=name, kind="cut", on=True, at=at, connections=cut, faults=self.faults[name])
+            self.tell("fault", lane=name, fault="cut", on=True, at=at, connections=cut, faults=self.faults[name])
 
     def damage(self, names: Iterable[str], kind: str) -> None:
         for name in names:
@@ -180,7 +184,7 @@ class Demo:
         cut = relay.cut() if FAULTS[kind].cuts else 0
         self.faults[name] = faults
         link = _link(self.studio.lanes[name])
-        self.tell("fault", lane=name, kind=kind, on=on, at=at, connections=cut, faults=faults, link=link)
+        self.tell("fault", lane=name, fault=kind, on=on, at=at, connections=cut, faults=faults, link=link)
 
     async def restart(self) -> None:
         self.tell("server", up=False, at=clock.now())
@@ -311,7 +315,10 @@ async def demonstrating(asked: Asked) -> AsyncIterator[Demo]:
     settings = {"heartbeat": HEARTBEAT, "watchdog": WATCHDOG}
     async with studio(known.values(), opening.origins, settings=settings) as made:
         shown = Demo(made, opening.host, chosen)
-        async with hosting("demo", opening, [_routes(shown, known)], known.values()), _beside(shown.tail(), shown.heed()):
+        async with (
+            hosting("demo", opening, [_routes(shown, known)], known.values()),
+            _beside(shown.tail(), shown.heed()),
+        ):
             await made.play(source.text)
             yield shown
 
@@ -326,5 +333,5 @@ async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if not isinstance(ended, asyncio.CancelledError):
+            if isinstance(ended, BaseException) and not isinstance(ended, asyncio.CancelledError):
                 raise ended

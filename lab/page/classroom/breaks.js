@@ -3,7 +3,7 @@ const FAULTS = [
   ["freeze", "Freeze", "Nothing passes, and no connection ends: half-open"],
   ["delay", "+ 300 ms", "A relay holds everything for 300 ms each way"],
   ["slow", "3G", "A relay holds everything for 150 ms each way, and lets 1.6 Mbit/s pass; it loses no packets"],
-  ["buffer", "Buffering proxy", "Responses are kept back until they are whole"],
+  ["buffer", "Buffer", "A proxy that keeps responses back until they are whole"],
 ];
 
 // `lane`: the name of one, or null for all. → {element, show(faults of each lane)}

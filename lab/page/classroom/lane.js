@@ -129,7 +129,7 @@ export function lane(transport, given, stage) {
   };
 
   // What the lab has done to it.
-  function fault({ kind, on, at, connections, faults, link = given.link }) {
+  function fault({ fault: kind, on, at, connections, faults, link = given.link }) {
     know(faults, link);
     if (now.state === "stopped") return;
     if (on) begin(incident(kind, ms(at), { what: link, connections }), FLAGS[kind]);
@@ -177,7 +177,7 @@ export function lane(transport, given, stage) {
     element.dataset.state = state;
     const as = subject === transport ? "" : `, fallen back to ${subject.title}`;
     put(".state", `${state}${as}${why ? `: ${why}` : ""}`);
-    put(".newest", newest ? words(newest.latency) : "–");
+    put(".latest", newest ? words(newest.latency) : "–");
     put(".link", given.link);
     put(".says", clipped(now.says));
     for (const [name, count] of Object.entries(events.counts)) put(`.${name}`, count.toLocaleString("en"));
@@ -253,7 +253,7 @@ export function lane(transport, given, stage) {
   element.style.setProperty("--own", given.look.colour);
   element.dataset.lane = transport.name;
   canvas.setAttribute("aria-label", `${transport.title}: events of the last 10 seconds, by how long each was on its way. Arrow keys go from one to the next`);
-  part(".tools").prepend(buttons.element);
+  part(".tools").append(buttons.element);
   buttons.show([given.faults]);
   stage.ledger.onEntry((entry) => { if (now.state !== "stopped") events.expect(entry); });
 

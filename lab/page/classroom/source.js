@@ -30,7 +30,7 @@ export function source(form, { ask }) {
     ask("publish", { text: typed.value }).then((told) => {
       if (!told) return;
       typed.value = "";
-      form.querySelector(".published").textContent = `published as event ${told[1]}`;
+      document.getElementById("published").textContent = `published as event ${told[1]}`;
     });
   }
 
@@ -51,7 +51,7 @@ export function source(form, { ask }) {
     if (known) Object.assign(rhythm, { value: known.rhythm });
     if (known) [rate.value, size.value] = [known.rate, known.size];
     pause.textContent = text ? "Pause" : "Play";
-    form.querySelector(".playing").textContent = why || (text ? `plays ${text}` : "paused");
+    document.getElementById("playing").textContent = why || (text ? `plays ${text}` : "paused");
   }
 
   return { show };
