@@ -248,7 +248,7 @@ export function lane(transport, given, stage) {
 
   part("h2 span").textContent = transport.title;
   part("header code").textContent = transport.name;
-  part(".at").textContent = given.origin.replace(/^https?:\/\//, "");
+  part(".at").textContent = `port ${new URL(given.origin).port}`;
   part(".swatch path").setAttribute("d", given.look.path);
   element.style.setProperty("--own", given.look.colour);
   element.dataset.lane = transport.name;

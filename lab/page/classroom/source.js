@@ -45,11 +45,15 @@ export function source(form, { ask }) {
   onEnter(path, () => form.elements.follow.click());
   form.addEventListener("submit", (submitted) => { submitted.preventDefault(); play(); });
 
+  // What somebody is writing right now, is theirs.
+  function put(control, value) {
+    if (control !== document.activeElement) control.value = value;
+  }
+
   function show(text, why) {
     const known = understood(text);
     playing = text;
-    if (known) Object.assign(rhythm, { value: known.rhythm });
-    if (known) [rate.value, size.value] = [known.rate, known.size];
+    for (const [name, value] of Object.entries(known ?? {})) put(form.elements[name], value);
     pause.textContent = text ? "Pause" : "Play";
     document.getElementById("playing").textContent = why || (text ? `plays ${text}` : "paused");
   }

@@ -20,7 +20,7 @@ export const seen = {
   opened(one, at) {
     if (one.lost) one.opened ??= at;
   },
-  gap(one, gap) {
+  gap(one, _, gap) {
     one.gaps.push(gap);
   },
 };
@@ -90,7 +90,7 @@ function unnoticed(one, fate) {
 
 function again(one, now) {
   const times = one.losses > 1 ? ` (lost ${one.losses} times)` : "";
-  if (one.opened === null) return `not open again after ${words(now - one.at)}${times}`;
+  if (one.opened === null) return `still not open after ${words(now - one.at)}${times}`;
   return `open again after ${words(one.opened - one.at)}${times}`;
 }
 
@@ -100,8 +100,8 @@ function gaps({ gaps: found }) {
 
 function medians(one, fate) {
   const [before, since] = [percentile(fate.before, 50), percentile(fate.since, 50)];
-  if (!LASTING.includes(one.kind) || one.kind === "freeze" || before === null || since === null) return [];
-  return [`median ${words(before)} before, ${words(since)} since`];
+  if (!LASTING.includes(one.kind) || one.kind === "freeze" || since === null) return [];
+  return [`median ${before === null ? "" : `${words(before)} before, `}${words(since)} since`];
 }
 
 function events(one, fate) {
