@@ -47,6 +47,9 @@ LANES = "[...document.querySelectorAll('#lanes > .lane')]"
 PLAIN = [name for name, one in among().items() if one.variant is None]
 USES_EVENTSOURCE = [name for name in PLAIN if "eventsource" in among()[name].found.about.uses]
 BROWSERS = pytest.mark.parametrize("browser", ["chromium", "firefox"])
+BROKE = re.compile("CORS request did not succeed|can’t establish a connection|was interrupted while")
+"""So Firefox says, and calls it an error of the page, that a connection broke."""
+
 TIME = r"([\d.]+) (ms|s)"
 
 
@@ -62,7 +65,7 @@ async def opened(engines: Engines, browser: str, url: str, *, broken: bool = Fal
                 complaints.append(message.text)
 
         def failed(error: Any) -> None:
-            if not (broken and "CORS request did not succeed" in str(error)):  # so Firefox says that a connection broke
+            if not (broken and BROKE.search(str(error))):
                 complaints.append(str(error))
 
         page.on("console", said)
