@@ -4,7 +4,7 @@ import asyncio
 import webbrowser
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from lab import clock, sources
 from lab.classroom.channel import Channel, attend, request
 from lab.classroom.host import Host, Opening, Place, hosting, stopped
 from lab.classroom.studio import Lane, Studio, studio
+from lab.classroom.wire import Wire
 from lab.errors import UserError
 from lab.link.relay.toxics import KEYS, Setting, as_settings
 from lab.live import offer
@@ -119,6 +120,7 @@ class Demo:
     def __init__(self, studio: Studio, host: Host, shown: Sequence[str]) -> None:
         self.studio, self.host, self.shown = studio, host, shown
         self.faults: dict[str, list[str]] = {name: [] for name in studio.lanes}
+        self.wires = {name: Wire(lane.relay) for name, lane in studio.lanes.items()}
         self.channels: set[Channel] = set()
         self.recent: deque[Entry] = deque(maxlen=TOLD)
 
@@ -132,7 +134,8 @@ class Demo:
         channel.tell("sent", events=[_told(entry) for entry in self.recent])
         self.channels.add(channel)
         try:
-            yield Desk(self)
+            async with AsyncExitStack() as stack:
+                yield Desk(self, channel, stack)
         finally:
             self.channels.discard(channel)
 
@@ -219,8 +222,9 @@ class Demo:
 class Desk:
     """What a page that has the key may ask for."""
 
-    def __init__(self, demo: Demo) -> None:
-        self.demo = demo
+    def __init__(self, demo: Demo, channel: Channel, stack: AsyncExitStack) -> None:
+        self.demo, self.channel, self._stack = demo, channel, stack
+        self._watched: dict[str, AsyncExitStack] = {}
 
     @request
     async def play(self, source: str) -> None:
@@ -251,6 +255,25 @@ class Desk:
     @request
     async def restart(self) -> None:
         await self.demo.restart()
+
+    @request
+    async def watch(self, lane: str) -> None:
+        """Tell what passes over that lane's wire, from now on."""
+        (name,) = self._lanes(lane)
+        if name not in self._watched:
+            self._watched[name] = await self._stack.enter_async_context(AsyncExitStack())
+            await self._watched[name].enter_async_context(_beside(self._tell_wire(name)))
+
+    @request
+    async def unwatch(self, lane: str) -> None:
+        if lane in self._watched:
+            await self._watched.pop(lane).aclose()
+
+    async def _tell_wire(self, name: str) -> None:
+        wire = self.demo.wires[name]
+        async with wire.watching(), aclosing(wire.batches()) as batches:
+            async for steps in batches:
+                self.channel.tell("wire", lane=name, steps=steps)
 
     def _lanes(self, lane: str | None) -> list[str]:
         """That one, or all of them."""

@@ -1,7 +1,7 @@
 """Reads along on a relay, and tells those who want to know in batches."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -124,7 +124,7 @@ class Wire:
             if not self._watchers:
                 self._detach()
 
-    async def batches(self, every: float = 0.1) -> AsyncIterator[list[dict[str, Any]]]:
+    async def batches(self, every: float = 0.1) -> AsyncGenerator[list[dict[str, Any]], None]:
         """Steps as JSON, see `Step`, as soon as there are some, but at most once in so many seconds; for ever.
 
         Where more come than a batch may hold, the last of it says how many: a step of the kind "skipped", with

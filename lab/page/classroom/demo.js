@@ -11,6 +11,7 @@ import { ms, serverClock } from "./servertime.js";
 import { source } from "./source.js";
 import { strip } from "./strip.js";
 import { switches } from "./switches.js";
+import { wireView } from "./wire.js";
 
 const SHOWN_EVERY = 250; // ms, for words and figures; dots move with each frame
 const QUIET = 1500; // ms after which what has happened is read out
@@ -55,13 +56,15 @@ async function main() {
   const ticks = strip(byId("strip"));
   const meter = frames();
   const lanes = new Map();
+  const wires = new Map();
+  const watched = new Set(); // lanes whose wire is open
   const shared = { ask };
   const controls = source(byId("source"), shared);
   const everywhere = breaks(null, "every lane", shared);
   let told = null; // the lab's state, when it was told last
 
   const stage = {
-    clock, ledger: sent, all, ask, say: announcer(),
+    clock, ledger: sent, all, ask, wire, say: announcer(),
     time(at) {
       const date = new Date(performance.timeOrigin + clock.page(at));
       return `${date.toLocaleTimeString("en-GB")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
@@ -78,6 +81,14 @@ async function main() {
       complain(error.message);
       return undefined;
     }
+  }
+
+  // Opens or closes what a lane's wire is shown in.
+  function wire(name, element, opened) {
+    if (!wires.has(name)) wires.set(name, wireView(element));
+    if (opened) watched.add(name);
+    else watched.delete(name);
+    ask(opened ? "watch" : "unwatch", { lane: name });
   }
 
   // Lanes
@@ -139,9 +150,12 @@ async function main() {
       byId("restart").disabled = !up;
       for (const one of shown()) one.server(up, ms(at));
     },
+    wire({ lane: name, steps }) { wires.get(name)?.add(steps); },
     source({ source: playing, why }) { controls.show(playing, why); },
     open() {
       if (!lanes.size) build();
+      everywhere.show(shown().map(({ faults }) => faults));
+      for (const name of watched) ask("watch", { lane: name });
       document.body.dataset.line = "open";
       byId("restart").disabled = false;
       complain("");

@@ -2,6 +2,7 @@
 import { percentile } from "./record.js";
 
 const KEPT = 300;
+const ASLEEP = 1000; // ms without a frame: the page was hidden
 
 // → {note(at, took), perSecond(), took(q), text()}; ms
 export function frames() {
@@ -9,6 +10,7 @@ export function frames() {
   const takes = [];
 
   function note(at, took) {
+    if (at - times.at(-1) > ASLEEP) times.length = takes.length = 0;
     times.push(at);
     takes.push(took);
     if (times.length > KEPT) { times.shift(); takes.shift(); }

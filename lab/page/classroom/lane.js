@@ -70,6 +70,7 @@ export function lane(transport, given, stage) {
     hangUp();
     events.stop();
     more.close();
+    for (const open of element.querySelectorAll(".views [aria-expanded=true]")) open.click();
     story = null;
     Object.assign(now, { state: "stopped", why: "" });
   }
@@ -209,7 +210,7 @@ export function lane(transport, given, stage) {
 
   panel("code", (below, shown) => { if (shown) showCode(below, now.subject); });
   panel("tabs");
-  panel("wire", (below, shown) => stage.wire?.(transport.name, below, shown));
+  panel("wire", (below, shown) => stage.wire(transport.name, below, shown));
   part(".one").addEventListener("click", more.open);
   part(".six").addEventListener("click", () => more.openUntil(ALL_TABS));
   part(".close").addEventListener("click", more.close);
