@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,7 @@ import pytest
 import websockets
 from conftest import Engines
 
+from benchmarks import stats
 from lab.classroom.demo import FAULTS, Asked, Demo, among, checked, demonstrating
 from lab.errors import UserError
 from lab.process import Entry, read_ledger
@@ -174,6 +176,63 @@ async def test_the_source_is_played_as_its_controls_say(engines: Engines, demo: 
         await page.wait_for_function("() => document.querySelector('#trouble').textContent.includes('are the most')")
 
 
+RECORDED = """async () => {
+    const { record } = await import("/lab/classroom/record.js");
+    const entry = (id, epoch = 1) => ({ key: `${epoch}-${id}`, epoch, id, due: 100 * id });
+    const steps = [];
+    const made = record((mark, before) => steps.push(`${mark.entry.key} ${before} ${mark.state} ${mark.times}`));
+    made.start(entry(1));
+    for (const id of [1, 2, 3, 4, 5, 6]) made.expect(entry(id));  // the first was before it began
+    made.arrive(entry(2), 201);
+    made.arrive(entry(4), 1500);
+    made.arrive(entry(3), 1501);
+    made.arrive(entry(4), 1502);
+    made.skip({ epoch: 1, from: 6, to: null });
+    made.arrive(entry(7), 701);
+    made.expect(entry(1, 2));
+    made.arrive(entry(2, 2), 201);
+    return { steps, counts: made.counts, waiting: [...made.waiting.keys()] };
+}"""
+
+
+async def test_lost_late_and_repeated_events_are_told_apart(engines: Engines, demo: Demo) -> None:
+    async with opened(engines, "chromium", demo.host.url) as page:
+        found = await page.evaluate(RECORDED)
+    assert found["counts"] == {"arrived": 5, "late": 2, "lost": 3, "again": 1, "gaps": 1}
+    assert found["waiting"] == []
+    assert found["steps"] == [
+        *[f"1-{id_} null waiting 0" for id_ in (2, 3, 4, 5, 6)],
+        "1-2 waiting here 1",
+        "1-4 waiting late 1",
+        "1-3 waiting lost 0",  # it was overtaken
+        "1-3 lost late 1",  # and came after all
+        "1-4 late late 2",
+        "1-6 waiting lost 0",  # the server has said so
+        "1-7 null here 1",  # nobody had told of it
+        "1-5 waiting lost 0",
+        "2-1 null waiting 0",
+        "2-2 null here 1",
+        "2-1 waiting lost 0",
+    ]
+
+
+PERCENTILES = """async (values) => {
+    const { percentile } = await import("/lab/classroom/record.js");
+    return [50, 90, 99].map((q) => percentile(values, q));
+}"""
+
+
+@pytest.mark.parametrize("n", [3, 4, 20, 21, 200, 500])
+async def test_a_percentile_is_that_of_reports(n: int, engines: Engines, demo: Demo) -> None:
+    rng = Random(n)
+    values = [rng.lognormvariate(0, 1) for _ in range(n)]
+    async with opened(engines, "chromium", demo.host.url) as page:
+        found = await page.evaluate(PERCENTILES, values)
+    expected = [stats.percentile(values, q) if stats.supports(n, q) else None for q in (50, 90, 99)]
+    assert [one is None for one in found] == [one is None for one in expected]
+    assert [one for one in found if one] == pytest.approx([one for one in expected if one])
+
+
 # What breaks
 
 
@@ -203,7 +262,7 @@ async def test_a_cut_is_told_as_it_was_seen(browser: str, engines: Engines, demo
         assert await counts(page, "lost") == [0]
 
 
-@BROWSERS
+@pytest.mark.parametrize("browser", ["chromium", pytest.param("firefox", marks=pytest.mark.slow)])
 async def test_a_frozen_lane_is_noticed_by_its_watchdog_and_loses_nothing(
     browser: str, engines: Engines, demo: Demo
 ) -> None:

@@ -10,11 +10,6 @@ export function down(latency) {
   return Math.min(Math.max(Math.log10(latency / LEAST) / DECADES, 0), 1) || 0; // none has no logarithm
 }
 
-// The latency there.
-export function at(fraction) {
-  return LEAST * 10 ** (fraction * DECADES);
-}
-
 // As people read it.
 export function words(latency) {
   const size = Math.abs(latency);

@@ -1,5 +1,5 @@
 // The distribution of a lane's latest latencies, on the track's own axis, turned by a quarter: bars to the right.
-import { at, down, words } from "./scale.js";
+import { down, words } from "./scale.js";
 import { percentile } from "./record.js";
 
 const BINS = 40;
@@ -25,9 +25,4 @@ export function spread(element) {
   }
 
   return { show };
-}
-
-// The bounds of a bar, in words: what a test, or a curious reader, may want to know.
-export function bounds(bin) {
-  return [at(bin / BINS), at((bin + 1) / BINS)];
 }
