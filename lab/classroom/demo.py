@@ -109,6 +109,12 @@ def among() -> dict[str, Subject]:
     return {one.name: one for one in there if any(not one.unsupported(engine) for engine in BROWSERS)}
 
 
+def plain(known: Mapping[str, Subject]) -> list[str]:
+    """The transports as such, the oldest first."""
+    names = [name for name, one in known.items() if one.variant is None]
+    return sorted(names, key=lambda name: known[name].found.about.year)
+
+
 class Demo:
     """What is demonstrated, and the pages that show it.
 
@@ -332,8 +338,7 @@ async def demonstrating(asked: Asked) -> AsyncIterator[Demo]:
         UserError: the source, a transport or the port can't be had.
     """
     known, source = among(), checked(asked.source)
-    plain = [name for name, one in known.items() if one.variant is None]
-    chosen = [subject(name, known).name for name in asked.transports] or plain
+    chosen = [subject(name, known).name for name in asked.transports] or plain(known)
     opening = Opening(Place(port=asked.port))
     settings = {"heartbeat": HEARTBEAT, "watchdog": WATCHDOG}
     async with studio(known.values(), opening.origins, settings=settings) as made:

@@ -16,7 +16,7 @@ import websockets
 from conftest import Engines
 
 from benchmarks import stats
-from lab.classroom.demo import FAULTS, Asked, Demo, among, checked, demonstrating
+from lab.classroom.demo import FAULTS, Asked, Demo, among, checked, demonstrating, plain
 from lab.errors import UserError
 from lab.process import Entry, read_ledger
 
@@ -46,7 +46,7 @@ async def show(demo: Demo, source: str, lanes: Sequence[str] = ()) -> None:
 
 
 LANES = "[...document.querySelectorAll('#lanes > .lane')]"
-PLAIN = [name for name, one in among().items() if one.variant is None]
+PLAIN = plain(among())
 USES_EVENTSOURCE = [name for name in PLAIN if "eventsource" in among()[name].found.about.uses]
 BROWSERS = pytest.mark.parametrize("browser", ["chromium", "firefox"])
 BROKE = re.compile("CORS request did not succeed|can’t establish a connection|was interrupted while")

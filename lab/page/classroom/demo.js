@@ -15,6 +15,7 @@ import { wireView } from "./wire.js";
 
 const SHOWN_EVERY = 250; // ms, for words and figures; dots move with each frame
 const QUIET = 1500; // ms after which what has happened is read out
+const CALLED = 24; // characters of what was typed, beside its dot
 const READ_OUT = 2; // lanes at most
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 const HIDDEN = "EventSource"; // the interface that old browsers lack
@@ -58,13 +59,13 @@ async function main() {
   const lanes = new Map();
   const wires = new Map();
   const watched = new Set(); // lanes whose wire is open
-  const shared = { ask };
-  const controls = source(byId("source"), shared);
-  const everywhere = breaks(null, "every lane", shared);
+  const typed = new Map(); // by the event's key: what it is called in the tracks
+  const controls = source(byId("source"), { ask, published });
+  const everywhere = breaks(null, "every lane", { ask });
   let told = null; // the lab's state, when it was told last
 
   const stage = {
-    clock, ledger: sent, all, ask, wire, say: announcer(),
+    clock, ledger: sent, all, typed, ask, wire, say: announcer(),
     time(at) {
       const date = new Date(performance.timeOrigin + clock.page(at));
       return `${date.toLocaleTimeString("en-GB")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
@@ -81,6 +82,11 @@ async function main() {
       complain(error.message);
       return undefined;
     }
+  }
+
+  function published(key, text) {
+    typed.set(key, text.length > CALLED ? `${text.slice(0, CALLED)}…` : text);
+    for (const one of lanes.values()) one.label(key);
   }
 
   // Opens or closes what a lane's wire is shown in.
@@ -115,7 +121,8 @@ async function main() {
 
   function choose() {
     const chosen = new Set([...document.querySelectorAll("#choice input:checked")].map(({ value }) => value));
-    const shown = [...lanes.values()].filter(({ name }) => chosen.has(name));
+    const place = ({ name }) => told.shown.indexOf(name) >>> 0; // what was not asked for is last
+    const shown = [...lanes.values()].filter(({ name }) => chosen.has(name)).sort((one, other) => place(one) - place(other));
     byId("lanes").replaceChildren(...shown.map(({ element }) => element));
     for (const one of lanes.values()) {
       const runs = one.state !== "stopped";

@@ -18,7 +18,7 @@ const ALL_TABS = 6; // beside this page, which is the first
 const FLAGS = { cut: "cut", freeze: "frozen", delay: "+ 300 ms", slow: "3G", buffer: "buffered" };
 
 // `given`: what the lab says of it, {origin, look, faults, link}. `stage`: what all lanes share, {clock, ledger, all,
-// reader, ask, say, time}.
+// reader, typed, ask, wire, say, time}.
 export function lane(transport, given, stage) {
   const { clock } = stage;
   const element = document.getElementById("lane").content.firstElementChild.cloneNode(true);
@@ -38,6 +38,13 @@ export function lane(transport, given, stage) {
   function changed(mark, before) {
     if (mark.state === "lost") mark.lost = clock.now();
     road.changed(mark, before);
+    label(mark.entry.key);
+  }
+
+  // What somebody has typed is seen among the others. It may be known before or after its event.
+  function label(key) {
+    const [mark, text] = [events.marks.get(key), stage.typed.get(key)];
+    if (mark && text !== undefined) road.label(mark, text);
   }
 
   // Following
@@ -259,7 +266,7 @@ export function lane(transport, given, stage) {
   stage.ledger.onEntry((entry) => { if (now.state !== "stopped") events.expect(entry); });
 
   return {
-    element, name: transport.name, start, stop, draw, show, fault, know, server, interfaceChanged,
+    element, name: transport.name, start, stop, draw, show, fault, know, label, server, interfaceChanged,
     layout: () => road.layout(events.marks),
     get state() { return now.state; },
     get faults() { return given.faults; },

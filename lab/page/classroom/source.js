@@ -17,7 +17,7 @@ export function understood(text) {
 }
 
 // `form`: the controls. → {show(source, why)}
-export function source(form, { ask }) {
+export function source(form, { ask, published }) {
   const { rhythm, rate, size, pause, typed, path } = form.elements;
   const asked = () => written({ rhythm: rhythm.value, rate: rate.valueAsNumber, size: size.valueAsNumber });
   let playing = "";
@@ -27,9 +27,11 @@ export function source(form, { ask }) {
   }
 
   function publish() {
-    ask("publish", { text: typed.value }).then((told) => {
+    const text = typed.value;
+    ask("publish", { text }).then((told) => {
       if (!told) return;
-      typed.value = "";
+      if (typed.value === text) typed.value = "";
+      published(told.join("-"), text);
       document.getElementById("published").textContent = `published as event ${told[1]}`;
     });
   }

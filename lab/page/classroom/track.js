@@ -7,13 +7,14 @@ import { SPAN, TICKS, down, room } from "./scale.js";
 const PULSE = 250; // ms for which an arrival is seen
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
-// `element` holds a canvas. → {changed(mark), flag(at, text), draw(now), layout(), nearest(x, y, marks, now), pick(mark)}
+// `element` holds a canvas. → {changed(mark), flag(at, text), label(mark, text), draw(now, waiting), layout(marks), nearest(x, y, now), pick(mark)}
 export function track(element, colour) {
   const canvas = element.querySelector("canvas");
   const context = canvas.getContext("2d");
   const ground = document.createElement("canvas");
   const paper = document.createElement("canvas");
   const flags = [];
+  const labels = new Map(); // what marks are called
   let pulses = [];
   let look = null;
   let painted = null; // the last column that the paper has
@@ -87,6 +88,7 @@ export function track(element, colour) {
     drawWaiting(now, waiting);
     drawPulses(now);
     drawFlags(now);
+    drawLabels(now);
     if (picked) ring(place(picked, now), look.dot * 2.2, look.ink);
   }
 
@@ -142,6 +144,22 @@ export function track(element, colour) {
     }
   }
 
+  function drawLabels(now) {
+    context.font = `600 ${0.75 * look.rem * look.ratio}px system-ui, sans-serif`;
+    context.fillStyle = look.ink;
+    context.textAlign = "right";
+    for (const [mark, text] of labels) {
+      const [x, y] = place(mark, now);
+      if (x < look.left) { labels.delete(mark); continue; }
+      ring([x, y], look.dot * 1.8, look.ink);
+      const above = y > look.top + look.rem * look.ratio;
+      const at = [x - look.dot * 2.5, y + (above ? -0.5 : 1) * look.rem * look.ratio * 0.6];
+      Object.assign(context, { strokeStyle: look.card, lineWidth: 4 * look.ratio });
+      context.strokeText(text, ...at); // dots lie beneath it
+      context.fillText(text, ...at);
+    }
+  }
+
   function ring([x, y], radius, ink) {
     context.strokeStyle = ink;
     context.lineWidth = 1.5 * look.ratio;
@@ -154,6 +172,11 @@ export function track(element, colour) {
   function flag(at, text) {
     flags.push({ at, text });
     if (flags.length > 20) flags.shift();
+  }
+
+  // What that mark is called, for as long as it is seen.
+  function label(mark, text) {
+    labels.set(mark, text);
   }
 
   // The mark that is drawn there, in CSS pixels of the element; null where there is none.
@@ -169,7 +192,7 @@ export function track(element, colour) {
     return best;
   }
 
-  return { layout, changed, draw, flag, nearest, pick(mark) { picked = mark; } };
+  return { layout, changed, draw, flag, label, nearest, pick(mark) { picked = mark; } };
 }
 
 function modulo(x, n) {
@@ -179,7 +202,7 @@ function modulo(x, n) {
 function inks(element) {
   const style = getComputedStyle(element);
   const ink = (name) => style.getPropertyValue(name).trim();
-  return { ink: ink("--ink"), soft: ink("--soft"), line: ink("--line"), lostInk: ink("--lost") };
+  return { ink: ink("--ink"), soft: ink("--soft"), line: ink("--line"), card: ink("--card"), lostInk: ink("--lost") };
 }
 
 // The lines and words that don't move.
