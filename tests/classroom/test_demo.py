@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -596,26 +597,24 @@ async def test_a_wrong_request_is_refused_in_a_sentence(asked: dict[str, Any], s
 # The command
 
 
-async def test_the_command_prints_where_it_is_and_ends_by_a_signal() -> None:
+async def test_the_command_prints_where_it_is_opens_a_browser_and_ends_by_a_signal(tmp_path: Path) -> None:
+    browser, opened_by = tmp_path / "browser", tmp_path / "address"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened_by}\n')
+    browser.chmod(0o700)
+    command = (sys.executable, "-c", "from lab.cli import main; main()", "demo", "--source", QUIET)
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from lab.cli import main; main()",
-        "demo",
-        "--no-browser",
-        "--source",
-        QUIET,
-        stderr=asyncio.subprocess.PIPE,
+        *command, stderr=asyncio.subprocess.PIPE, env={**os.environ, "BROWSER": str(browser)}
     )
     try:
         assert process.stderr
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             said = (await process.stderr.readline()).decode()
         address = re.search(r"http://127\.0\.0\.1:\d+/#[\w-]{22}", said)
         assert address, said
+        await until(lambda: opened_by.exists() and opened_by.read_text() == f"{address[0]}\n")
         async with aiohttp.ClientSession() as session, session.get(address[0].partition("#")[0]) as answer:
             assert answer.url.path == "/lab/classroom/demo.html"
     finally:
         process.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await process.wait() == 0

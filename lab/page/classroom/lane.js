@@ -126,15 +126,17 @@ export function lane(transport, given, stage) {
   // The page may have seen the consequences before it was told of the cause.
   function begin(one, text) {
     story = one;
-    for (const { what, at, detail } of history) if (at >= one.at) seen[what](one, at, detail);
+    for (const { what, at, detail } of history) if (at >= one.at - clock.bound) seen[what](one, at, detail);
     if (text) road.flag(one.at, text);
     stage.say(element, tell);
   }
 
-  const over = ({ kind, at, ended, opened: again }) => {
-    if (ended === null && kind in FLAGS && kind !== "cut") return false;
-    return again !== null && clock.now() - Math.max(at, ended ?? at, again) > SETTLED;
-  };
+  // Whether what comes next is another story.
+  function over({ kind, at, ended, lost: noticed, opened: again, up }) {
+    if (kind !== "cut" && kind in FLAGS && ended === null) return false;
+    if (noticed && again === null) return false;
+    return clock.now() - Math.max(at, ended ?? at, again ?? at, up ?? at) > SETTLED;
+  }
 
   // What the lab has done to it.
   function fault({ fault: kind, on, at, connections, faults, link = given.link }) {

@@ -76,7 +76,7 @@ function head(one, now, time) {
 function noticing(one, fate, now) {
   if (one.kind === "lost") return [again(one, now)];
   if (!one.lost) return [unnoticed(one, fate)];
-  const knew = `the page knew after ${words(one.lost.at - one.at)} («${one.lost.why}»)`;
+  const knew = `the page knew after ${words(Math.max(one.lost.at - one.at, 0))} («${one.lost.why}»)`;
   return [knew, one.fellBack ? `it fell back to ${one.fellBack}` : "", again(one, now)];
 }
 
