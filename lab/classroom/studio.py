@@ -66,12 +66,11 @@ class Studio:
             await self.server.kill(how)
             await asyncio.sleep(down)
             await self.server.again()
-            await self.befriend()
             if self.source:
                 await self.server.ask("play", source=self.source, spin=False)
 
     async def befriend(self) -> None:
-        await self.server.ask("allow", origins=[*self.friends, *(lane.origin for lane in self.lanes.values())])
+        await self.server.befriend([*self.friends, *(lane.origin for lane in self.lanes.values())])
 
     async def lane(self, subject: Subject, stack: AsyncExitStack, address: str) -> Lane:
         """A way of its own for one transport; gone with the stack."""
