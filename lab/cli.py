@@ -383,6 +383,42 @@ def demo(
     run(classroom.demo(classroom.Asked(source, listed(transport), port, browser=not no_browser), tell))
 
 
+@app.command(name="class")
+def class_(  # noqa: PLR0913  (the command's options)
+    *,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Interface or address at which students join: wlan0, 192.168.1.5; loopback if none."),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(parser=whole(0, 65535), metavar="<int>", help="8000 if not given; 0 = a free one.")
+    ] = None,
+    transport: Annotated[list[str] | None, typer.Option(help="Only these; several with commas, or repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the class, by default one in results/.")] = None,
+    replay: Annotated[Path | None, typer.Option(metavar="<path>", help="Show the class that is kept there.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="<path>", help="Go on with the class in that folder.")] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
+) -> None:
+    """Hold a class: every student's own browser is an instrument, and joins with a code."""
+    from benchmarks import session  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom import network, school  # noqa: PLC0415
+    from lab.classroom.host import Place  # noqa: PLC0415
+
+    if sum(folder is not None for folder in (out, replay, resume)) > 1:
+        raise UserError("--out begins a class, --resume goes on with one, --replay shows one: give one of them")
+    at = network.chosen(address, network.interfaces())
+    if replay:
+        run(school.show(Place(at, port or 0), replay, tell, browser=not no_browser))
+        return
+    names = listed(transport)
+    if resume:  # devices keep their seats at the same place only
+        its_address, its_port, names = school.before(resume)
+        at, port = at if address else its_address, its_port if port is None else port
+    folder = resume or (session.fresh(out) if out else session.dated("class"))
+    place = Place(at, school.PORT if port is None else port)
+    run(school.hold(place, folder, school.chosen(names), tell, browser=not no_browser))
+
+
 # What the commands are made of
 
 

@@ -25,6 +25,9 @@ LARGEST = 16 << 10
 OUTBOX = 1000
 """Messages that may wait for a page which does not read: more end its line. It comes back, and is told everything."""
 
+PATIENCE = 10.0
+"""Seconds in which the first request must come."""
+
 HEARTBEAT = 5.0
 """Seconds between signs of life."""
 
@@ -118,7 +121,7 @@ async def attend(websocket: WebSocket, enter: Enter) -> None:
     await websocket.accept()
     channel = Channel(websocket)
     with suppress(WebSocketDisconnect):
-        entering = await _received(websocket)
+        entering = await _first_request(websocket)
         if isinstance(entering, str) or entering.get("do") != "enter":
             await _close(channel, NOT_LET_IN, "the first request must be «enter»")
             return
@@ -178,6 +181,13 @@ async def _ask(channel: Channel, desk: object) -> None:
             channel.answer(n, refused=str(error))
 
 
+async def _first_request(websocket: WebSocket) -> dict[str, Any] | str:
+    try:
+        return await asyncio.wait_for(_received(websocket), PATIENCE)
+    except TimeoutError:
+        return "it did not come"
+
+
 async def _received(websocket: WebSocket) -> dict[str, Any] | str:
     """A request, or what is wrong with it."""
     text = await websocket.receive_text()
@@ -196,7 +206,8 @@ async def _obeyed(desk: object, message: dict[str, Any]) -> Any:
     if not isinstance(do, str) or do not in known:
         raise UserError(f"unknown request {str(do)[:40]!r}: there are {', '.join(known)}")
     try:
-        return await known[do](**message)
+        doing = asyncio.ensure_future(known[do](**message))
+        return await asyncio.shield(doing)  # what was begun is finished, even when the page has gone meanwhile
     except ValidationError as error:
         raise UserError(_first(error, do)) from error
 

@@ -36,6 +36,7 @@ class Studio:
     def __init__(self, server: ServerProcess, lanes: Mapping[str, Lane], friends: Collection[str]) -> None:
         self.server, self.lanes, self.friends = server, lanes, friends
         self.source = ""
+        self._seats: set[str] = set()
         self._busy = asyncio.Lock()  # whoever asks while the server is started anew waits until it is there
 
     async def play(self, source: str) -> None:
@@ -69,14 +70,21 @@ class Studio:
             if self.source:
                 await self.server.ask("play", source=self.source, spin=False)
 
+    async def seat(self, key: str) -> None:
+        """Let in whoever has that key; once is enough, also for the servers that are started later."""
+        async with self._busy:
+            if key not in self._seats:
+                self._seats.add(key)
+                await self.server.seat(key)
+
     async def befriend(self) -> None:
         await self.server.befriend([*self.friends, *(lane.origin for lane in self.lanes.values())])
 
-    async def lane(self, subject: Subject, stack: AsyncExitStack, address: str) -> Lane:
+    async def lane(self, subject: Subject, stack: AsyncExitStack, address: str, port: int) -> Lane:
         """A way of its own for one transport; gone with the stack."""
         relay = Relay(host=address)
         stack.push_async_callback(relay.close)
-        return Lane(subject, relay, await relay.through(self.server.origins[0]))
+        return Lane(subject, relay, await relay.through(self.server.origins[0], port))
 
 
 @asynccontextmanager
@@ -85,6 +93,7 @@ async def studio(  # noqa: PLR0913  (what differs between studios, named)
     friends: Collection[str],
     *,
     address: str = "127.0.0.1",
+    port: int = 0,
     names: Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     seats: Iterable[str] | None = None,
@@ -93,7 +102,7 @@ async def studio(  # noqa: PLR0913  (what differs between studios, named)
 
     Args:
         friends: origins of pages that may come.
-        address: where the lanes are found. names: by which, besides.
+        address: where the lanes are found. names: by which, besides. port: the first one; 0 = free ones.
         settings: of the lab, where they differ from the usual ones. seats: see `lab.app.create_site`.
     """
     chosen = list(subjects)
@@ -102,7 +111,7 @@ async def studio(  # noqa: PLR0913  (what differs between studios, named)
         server = await stack.enter_async_context(process)
         lanes: dict[str, Lane] = {}
         made = Studio(server, lanes, friends)
-        for one in chosen:
-            lanes[one.name] = await made.lane(one, stack, address)
+        for nth, one in enumerate(chosen):
+            lanes[one.name] = await made.lane(one, stack, address, port + nth if port else 0)
         await made.befriend()
         yield made

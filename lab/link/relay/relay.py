@@ -49,10 +49,10 @@ class Relay:
     def origin(self) -> str:
         return next(iter(self._servers.values()))[0]
 
-    async def through(self, behind: str) -> str:
-        """The origin at which the one `behind` is found; listens there from now on."""
+    async def through(self, behind: str, port: int = 0) -> str:
+        """The origin at which the one `behind` is found; listens there, on a free port if 0, from now on."""
         if behind not in self._servers:
-            (listening,) = listen(self.host)
+            (listening,) = listen(self.host, port)
             there = urlsplit(behind)
             server = await asyncio.get_running_loop().create_server(
                 lambda: self._accept(str(there.hostname), there.port or 80), sock=listening

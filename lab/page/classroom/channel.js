@@ -24,7 +24,7 @@ export function channel(path, greeting, on) {
     const { done, failed } = waiting.get(answers) ?? {};
     waiting.delete(answers);
     if (refused === undefined) done?.(ok);
-    else failed?.(new Error(refused));
+    else failed?.(Object.assign(new Error(refused), { refused }));
   }
 
   function heard(line) {
