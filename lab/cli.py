@@ -303,6 +303,62 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON, for
         show(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
     return int(not any(finding.state == "ok" for finding in findings if finding.what in BROWSERS))
 
+lesson_app = typer.Typer(name="lesson", help="Lessons: predict, run, see, confront, explain.", no_args_is_help=True)
+app.add_typer(lesson_app)
+
+
+@lesson_app.command(name="list")
+def list_lessons() -> None:
+    """Show which lessons there are, how long they take, and what can't be had on this machine."""
+    from lab.classroom import checking, lesson as written  # noqa: PLC0415  (see the head of this file)
+
+    show_table(checking.table(list(written.lessons().values())))
+
+
+@lesson_app.command(name="run")
+def run_lesson(
+    name: Annotated[str, typer.Argument(help="A lesson's name, as `pushlab lesson list` shows it.")],
+    port: Annotated[
+        int, typer.Option(parser=whole(0, 65535), metavar="<int>", help="Where the page is found; 0 = a free one.")
+    ] = 0,
+    *,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+) -> None:
+    """Open a lesson's page, and measure what it asks for, until Ctrl-C."""
+    import webbrowser  # noqa: PLC0415
+
+    from lab.classroom import lecture, lesson as written  # noqa: PLC0415
+
+    chosen = written.lesson(name, written.lessons())
+    run(lecture.run(chosen, port, tell, webbrowser.open if browser else lambda _url: None))
+
+
+@lesson_app.command(name="check")
+def check_lessons(
+    name: Annotated[list[str] | None, typer.Argument(help="Only these; all if none is given.")] = None,
+) -> int:
+    """Run lessons without a page; exit with 1 where an explanation no longer fits what is measured."""
+    from lab.classroom import checking, lesson as written  # noqa: PLC0415
+
+    known = written.lessons()
+    chosen = [written.lesson(one, known) for one in name or known]
+    return int(run(checking.check(chosen, show, tell)) > 0)
+
+
+@lesson_app.command(name="handout")
+def write_handout(
+    name: Annotated[str, typer.Argument(help="A lesson's name, as `pushlab lesson list` shows it.")],
+    out: Annotated[Path | None, typer.Option(help="File to write, by default NAME.html in results/lessons/.")] = None,
+) -> None:
+    """Write a lesson as a page to print: the questions, and behind them the explanation with blanks."""
+    from lab.classroom import attempt, handout, lesson as written  # noqa: PLC0415
+
+    chosen = written.lesson(name, written.lessons())
+    file = out or attempt.RESULTS / f"{name}.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(handout.handout(chosen), encoding="utf-8")
+    show(str(file))
+
 
 # What the commands are made of
 

@@ -19,6 +19,7 @@ class Figure:
     Attributes:
         value: None where there is none. low, high: its 95 % limits; None where there are none.
         why: why there is no value, or no interval; empty where there are both.
+        absent: whether there is no value because it never happened, though it was watched for.
         rounds: of each round, or observation, what it was there.
     """
 
@@ -27,6 +28,7 @@ class Figure:
     high: float | None = None
     unit: str = ""
     why: str = ""
+    absent: bool = False
     rounds: Mapping[int, float] = field(default_factory=dict)
 
     @property
@@ -42,7 +44,9 @@ class Figure:
     @property
     def text(self) -> str:
         """251 ms, or that it was not measured."""
-        return "not measured" if self.value is None else written(self.value, self.unit)
+        if self.value is None:
+            return "never" if self.absent else "not measured"
+        return written(self.value, self.unit)
 
     @property
     def with_interval(self) -> str:
@@ -77,8 +81,8 @@ def less(a: Figure, b: Figure, confidence: float) -> Standing:
 def number(value: float) -> str:
     """Three digits, or all of a larger whole number: 0.607, 25.6, 1,230."""
     size = abs(value)
-    digits = 0 if size >= 100 or value == round(value) else 1 if size >= 10 else 2 if size >= 1 else 3
-    return f"{value:,.{digits}f}".replace("-", MINUS)
+    digits = 0 if size >= 100 or value == round(value) else 1 if size >= 10 else 2
+    return (f"{value:,.{digits}f}" if size >= 1 or not size else f"{value:.3g}").replace("-", MINUS)
 
 
 def written(value: float, unit: str) -> str:

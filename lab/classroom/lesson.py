@@ -12,6 +12,7 @@ from benchmarks import plan as plans
 from benchmarks.behaviours.experiment import Experiment, chosen
 from benchmarks.runs import Cell
 from lab import link as links
+from lab.classroom.figure import Figure, Standing
 from lab.classroom.question import Question, known_value, questions
 from lab.classroom.told import NAME, Told
 from lab.classroom.value import OfCell, OfExperiment, Value, values
@@ -141,12 +142,22 @@ class Way:
 
 @dataclass(frozen=True)
 class Claim:
-    """What the explanation says of a value: that it lies between these. says: in a sentence, with placeholders."""
+    """What the explanation says of a value: that it lies between these, or, if `absent`, that it never happens.
+
+    says: that in a sentence, with placeholders.
+    """
 
     value: str
     above: float
     below: float
+    absent: bool
     says: str
+
+    def stands(self, figure: Figure) -> Standing:
+        """Whether it is so by what the value came to be."""
+        if figure.value is None:
+            return "open" if not figure.absent else "yes" if self.absent else "no"
+        return "no" if self.absent else figure.within(self.above, self.below)
 
 
 @dataclass(frozen=True)
@@ -275,11 +286,11 @@ def _way(told: Told, name: str, among: Mapping[str, Subject]) -> Way:
 
 def _observing(told: Told, among: Mapping[str, Subject]) -> Observing:
     (experiment,) = chosen([told.text("id")])
-    names = [subject(name, among).name for name in told.list("subjects")]
-    engines = told.list("engines", default=("chromium",))
+    names = [subject(name, among).name for name in told.several("subjects")]
+    engines = told.several("engines", default=("chromium",))
     if unknown := next((name for name in engines if name not in ENGINES), None):
         raise UserError(f"{told.where}: unknown engine {unknown!r}: there are {', '.join(sorted(ENGINES))}")
-    cured = told.list("cured", bool, default=(False,))
+    cured = told.several("cured", bool, default=(False,))
     if True in cured and not experiment.cure:
         raise UserError(f"{told.where}: {experiment.id} has no cure; cured must be [false]")
     made = Observing(experiment, names, engines, cured, told.whole("times", 1, MOST_TIMES, default=1))
@@ -288,8 +299,8 @@ def _observing(told: Told, among: Mapping[str, Subject]) -> Observing:
 
 
 def _shown(told: Told, units: Mapping[str, str]) -> Shown:
-    names = [known_value(name, units, told.where) for name in told.list("values")]
-    labels = told.list("labels")
+    names = [known_value(name, units, told.where) for name in told.several("values")]
+    labels = told.several("labels")
     if len(labels) != len(names):
         raise UserError(f"{told.where}: there are {len(labels)} labels for {len(names)} values; each must have one")
     if len({units[name] for name in names}) > 1:
@@ -300,13 +311,14 @@ def _shown(told: Told, units: Mapping[str, str]) -> Shown:
 
 
 def _claim(told: Told, units: Mapping[str, str]) -> Claim:
-    if "above" not in told and "below" not in told:
-        raise UserError(f"{told.where} has neither above nor below: it would say nothing")
+    absent = told.flag("absent", default=False)
+    if ("above" in told or "below" in told) == absent:
+        raise UserError(f"{told.where} must have above, below or both, or else absent = true")
     name = known_value(told.name("value"), units, told.where)
     above, below = told.number("above", -float("inf")), told.number("below", float("inf"))
     if not above < below:
         raise UserError(f"{told.where}: above is {above:g}, and below is {below:g}; it must be more")
-    made = Claim(name, above, below, told.text("says"))
+    made = Claim(name, above, below, absent, told.text("says"))
     told.end()
     return made
 

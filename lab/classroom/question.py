@@ -176,7 +176,7 @@ class Choice(Question):
 
     Attributes:
         labels: of all options. below: where each ends; of the last bin, infinity.
-        absent: whether one more option, the last, is right where there was no value.
+        absent: whether one more option, the last, is right where it never happened.
     """
 
     labels: tuple[str, ...]
@@ -212,7 +212,7 @@ class Choice(Question):
     def _right(self, figure: Figure) -> list[int]:
         """The options in which the truth may lie; none where nothing is known."""
         if figure.value is None:
-            return [len(self.labels) - 1] if self.absent else []
+            return [len(self.labels) - 1] if self.absent and figure.absent else []
         low, high = (next(nth for nth, end in enumerate(self.below) if at < end) for at in figure.ends)
         return list(range(low, high + 1))
 

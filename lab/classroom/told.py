@@ -55,7 +55,7 @@ class Told:
             raise UserError(f"{self._of(key)} is {value!r}; it must be a whole number from {least} to {most}")
         return value
 
-    def list(self, key: str, kind: type | tuple[type, ...] = str, default: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+    def several(self, key: str, kind: type | tuple[type, ...] = str, default: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
         """Not empty, unless that is the default."""
         held = self._taken(key, default)
         if isinstance(held, tuple):

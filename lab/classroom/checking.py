@@ -1,0 +1,80 @@
+"""`pushlab lesson check`: every lesson run without a page. Does what it explains still fit what is measured?"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from lab.classroom.attempt import RESULTS, dated
+from lab.classroom.lesson import Lesson
+from lab.classroom.measured import Measured, Progress, Stand, absent, answer, claimed, measured, unavailable
+from lab.classroom.question import Mark
+
+SIGNS: Mapping[Mark, str] = {"right": "holds", "wrong": "fails", "open": "is not resolved"}
+
+Tell = Callable[[str], None]
+
+
+def table(lessons: Sequence[Lesson]) -> Table:
+    """What there is, and what can't be had here."""
+    made = Table("name", "minutes", "title", "about", "available", box=None, pad_edge=False)
+    made.columns[0].no_wrap = True
+    missing = absent()
+    for one in lessons:
+        reason = unavailable(one, missing)
+        made.add_row(one.name, str(one.minutes), one.title, one.about, f"no, because {reason}" if reason else "yes")
+    return made
+
+
+async def check(lessons: Sequence[Lesson], show: Tell, tell: Tell, results: Path = RESULTS) -> int:
+    """Run each, and say what became of it; how many no longer fit. One that can't be had here is said to be so.
+
+    Args:
+        show: gets what was found. tell: what goes on.
+    """
+    missing = absent()
+    wrong = 0
+    for one in lessons:
+        if reason := unavailable(one, missing):
+            show(f"{one.name}: unavailable, because {reason}")
+            continue
+        found = await measured(one, dated(one, results), lambda progress: tell(_going(progress)))
+        wrong += bool(failures(one, found))
+        for sentence in report(one, found):
+            show(sentence)
+    return wrong
+
+
+def _going(progress: Progress) -> str:
+    return f"{progress.done} of {progress.planned}: {progress.says}"
+
+
+def report(lesson: Lesson, found: Measured) -> Iterator[str]:
+    """What was measured, what is right, and what became of the claims."""
+    bad = failures(lesson, found)
+    yield f"{lesson.name}: {'fails' if bad else 'fits'}" + (f"; it was run {found.note}" if found.note else "")
+    for name, figure in found.figures.items():
+        yield f"  {name} = {figure.with_interval}"
+    for question in (*lesson.questions, *lesson.observations):
+        yield f"  {question.name}: {answer(question, found).says}"
+    for stand in claimed(lesson, found):
+        yield f"  {SIGNS[stand.mark]}: {stand.says}"
+    for sentence in bad:
+        yield f"  {sentence}"
+
+
+def failures(lesson: Lesson, found: Measured) -> list[str]:
+    """A sentence for each claim that does not fit, or of which nothing was measured."""
+    return [sentence for stand in claimed(lesson, found) if (sentence := _failure(lesson, stand))]
+
+
+def _failure(lesson: Lesson, stand: Stand) -> str:
+    claim, figure = stand.claim, stand.figure
+    if figure.value is None and not figure.absent:
+        return f"lesson {lesson.name!r}: {claim.value!r} was not measured ({figure.why}), so nothing can be said of it"
+    if stand.mark != "wrong":
+        return ""
+    if claim.absent:
+        return f"lesson {lesson.name!r}: {claim.value!r} is {figure.with_interval}; it is said never to happen"
+    bounds = f"above {claim.above:g} and below {claim.below:g}"
+    return f"lesson {lesson.name!r}: {claim.value!r} is {figure.with_interval}; it is said to be {bounds}"

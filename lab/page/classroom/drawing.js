@@ -1,0 +1,302 @@
+// Drawings of lessons, in SVG: as wide as their place, in its type size, drawn anew when either changes.
+
+const SPACE = "http://www.w3.org/2000/svg";
+const MARGIN = 1; // rem at each side of an axis
+const CHARACTER = 0.5; // rem, about
+const CURVE = { high: 15, left: 4, right: 1, top: 1, bottom: 2.5 }; // rem
+
+export function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS(SPACE, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+const text = (x, y, said, attributes = {}) => svg("text", { x, y, ...attributes }, said);
+const rounded = (at) => Math.round(at * 10) / 10;
+
+// Calls draw({width, rem}) for what is to stand in the place, now and whenever its size has changed.
+export function drawn(place, draw) {
+  place.redraw?.disconnect();
+  let last = "";
+  const again = () => {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const width = place.clientWidth;
+    if (!width || last === `${width} ${rem}`) return;
+    last = `${width} ${rem}`;
+    place.replaceChildren(draw({ width, rem }));
+  };
+  place.redraw = new ResizeObserver(again);
+  place.redraw.observe(place);
+  again();
+}
+
+// --- scales ---
+
+// From values to px. `log` where there is nothing at or below 0.
+export function scale([low, high], [from, to], log = false) {
+  const of = log ? Math.log10 : (value) => value;
+  const span = of(high) - of(low) || 1;
+  return (value) => rounded(from + (of(value) - of(low)) / span * (to - from));
+}
+
+export function ticks([low, high], log, most) {
+  if (log) {
+    const found = [];
+    for (let at = 10 ** Math.ceil(Math.log10(low) - 1e-9); at <= high * 1.0001; at *= 10) found.push(at);
+    const every = Math.ceil(found.length / most);
+    return found.filter((_, nth) => nth % every === 0);
+  }
+  const rough = (high - low) / most;
+  const size = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((one) => one * size).find((one) => one >= rough);
+  const found = [];
+  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-6; at += step) found.push(Number(at.toPrecision(12)));
+  return found;
+}
+
+export const told = (value) => (Math.abs(value) >= 1 ? value.toLocaleString("en", { maximumFractionDigits: 2 })
+  : String(Number(value.toPrecision(2))));
+
+// What an axis has to hold, with some room.
+function domain(values, log) {
+  const known = values.filter((one) => Number.isFinite(one));
+  if (log) {
+    const low = 10 ** Math.floor(Math.log10(Math.min(...known)));
+    return [low, Math.max(10 ** Math.ceil(Math.log10(Math.max(...known))), low * 10)];
+  }
+  const low = Math.min(0, ...known);
+  const high = Math.max(0, ...known) * 1.08;
+  return [low, high > low ? high : low + 1];
+}
+
+function axis(at, of, log, unit, { width, rem }) {
+  const most = Math.max(2, Math.floor((width - 2 * MARGIN * rem) / (5 * rem)));
+  const group = svg("g", { class: "axis" });
+  for (const value of ticks(of, log, most)) {
+    const x = at.x(value);
+    group.append(
+      svg("path", { d: `M${x} ${at.top}V${at.bottom}` }),
+      text(x, at.bottom + rem, told(value), { "text-anchor": "middle" }),
+    );
+  }
+  if (unit) group.append(text(width, at.bottom + 2.1 * rem, unit, { "text-anchor": "end" }));
+  return group;
+}
+
+function canvas(width, height, label, ...children) {
+  const attributes = { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label };
+  return svg("svg", attributes, ...children);
+}
+
+const positive = (values) => values.length > 0 && values.every((one) => one > 0);
+const wide = (values) => positive(values) && Math.max(...values) / Math.min(...values) > 30;
+const ends = ({ value, low, high }) => [value, low, high].filter((one) => one !== null);
+
+function across({ width, rem }, of, log) { return scale(of, [MARGIN * rem, width - MARGIN * rem], log); }
+
+// An interval with its value.
+function interval({ value, low, high }, x, y, rem, kind = "measured") {
+  const group = svg("g", { class: kind });
+  if (low !== null && high !== null) {
+    const length = Math.max(rounded(x(high) - x(low)), 2);
+    group.append(svg("rect", { x: x(low), y: y - 0.3 * rem, width: length, height: 0.6 * rem, rx: 3 }));
+  }
+  if (value !== null) group.append(svg("circle", { cx: x(value), cy: y, r: 0.28 * rem }));
+  return group;
+}
+
+// --- what appears while a run goes on ---
+
+// A row for each value: a dot for each of its rounds; `figures` (by value, may lack any) add interval and number.
+export function strip({ title, log, unit, rows }, dots, figures, size) {
+  const { width, rem } = size;
+  const known = rows.flatMap(({ value }) => [...dots[value], ...(figures[value] ? ends(figures[value]) : [])]);
+  const logarithmic = log && positive(known);
+  const of = domain(known.length ? known : [1], logarithmic);
+  const x = across(size, of, logarithmic);
+  const each = 2.9 * rem;
+  const bottom = rows.length * each + 0.4 * rem;
+  const drawing = canvas(width, bottom + 2.4 * rem, title, axis({ x, top: 0, bottom }, of, logarithmic, unit, size));
+  rows.forEach((row, nth) => {
+    const y = nth * each + 2.1 * rem;
+    const figure = figures[row.value];
+    const said = figure ? `${row.label}: ${figure.long}` : row.label;
+    drawing.append(text(0, y - 0.95 * rem, said, { class: "label" }));
+    if (figure) drawing.append(interval(figure, x, y, rem, "behind"));
+    for (const value of dots[row.value]) {
+      if (logarithmic && value <= 0) continue;
+      const put = `translate(${x(value)} ${y}) scale(${0.32 * rem})`;
+      drawing.append(svg("path", { d: row.path, transform: put, fill: row.colour, class: "dot" }));
+    }
+  });
+  return drawing;
+}
+
+// --- a prediction against what was measured ---
+
+export function confronted(question, size) {
+  return { number: numbers, choice: bins, ranking: stairs, curve: curves }[question.kind](question, size);
+}
+
+const OURS = "what you said";
+const THEIRS = "measured";
+
+function numbers({ given, figures: [figure], unit, ask }, size) {
+  const { width, rem } = size;
+  const all = [given, ...ends(figure)];
+  const log = wide(all);
+  const of = domain(all, log);
+  const x = across(size, of, log);
+  const y = 2.6 * rem;
+  const bottom = 4.2 * rem;
+  return canvas(width, bottom + 2.4 * rem, ask,
+    axis({ x, top: rem, bottom }, of, log, unit, size),
+    pointer(x(given), y - 0.5 * rem, rem, `${OURS}: ${told(given)}`, width),
+    interval(figure, x, y, rem),
+    aside(x(figure.value ?? 0), y + 1.3 * rem, `${THEIRS}: ${figure.text}`, width, rem, "measured"));
+}
+
+// A triangle that points down at y, and what it is above it.
+function pointer(x, y, rem, said, width) {
+  const half = 0.4 * rem;
+  return svg("g", { class: "given" },
+    svg("path", { d: `M${x} ${y}l${-half} ${-1.6 * half}h${2 * half}Z` }),
+    aside(x, y - 0.9 * rem, said, width, rem, "given"));
+}
+
+// Text around x, kept within the drawing.
+function aside(x, y, said, width, rem, kind) {
+  const half = said.length * CHARACTER * rem / 2;
+  const anchor = x - half < 0 ? "start" : x + half > width ? "end" : "middle";
+  const at = { start: 0, end: width, middle: x }[anchor];
+  return text(at, y, said, { "text-anchor": anchor, class: kind });
+}
+
+function bins({ labels, below, given, right, figures: [figure], unit, ask }, size) {
+  const { width, rem } = size;
+  const each = 1.7 * rem;
+  const top = labels.length * each + rem;
+  const all = [...below, ...(figure.value === null ? [] : ends(figure))];
+  const drawing = canvas(width, top + (all.length ? 4.6 : 0) * rem, ask);
+  labels.forEach((label, nth) => {
+    const y = nth * each + 1.1 * rem;
+    const kind = `option${nth === given ? " given" : ""}${nth === right ? " measured" : ""}`;
+    const signs = [nth === given ? "▶" : "", nth === right ? "●" : ""].filter(Boolean).join(" ");
+    const said = [nth === given ? OURS : "", nth === right ? THEIRS : ""].filter(Boolean).join(", ");
+    drawing.append(text(0, y, signs, { class: kind }), text(2.4 * rem, y, said ? `${label} (${said})` : label, { class: kind }));
+  });
+  if (!all.length) return drawing;
+  const log = wide(all);
+  const of = domain(all, log);
+  const x = across(size, of, log);
+  drawing.append(axis({ x, top, bottom: top + 2 * rem }, of, log, unit, size));
+  for (const end of below) drawing.append(svg("path", { d: `M${x(end)} ${top - 0.3 * rem}v${2.6 * rem}`, class: "limit" }));
+  if (figure.value !== null) drawing.append(interval(figure, x, top + rem, rem));
+  return drawing;
+}
+
+// The items in the predicted order: where that is right, each mark is further right than the one above.
+function stairs({ labels, given, figures, unit, ask }, size) {
+  const { width, rem } = size;
+  const all = figures.flatMap(ends);
+  const log = wide(all);
+  const of = domain(all.length ? all : [1], log);
+  const x = across(size, of, log);
+  const each = 2.7 * rem;
+  const bottom = given.length * each + 0.3 * rem;
+  const drawing = canvas(width, bottom + 2.4 * rem, ask, axis({ x, top: 0, bottom }, of, log, unit, size));
+  given.forEach((which, nth) => {
+    const y = nth * each + 2 * rem;
+    drawing.append(
+      text(0, y - 0.9 * rem, `${nth + 1}. ${labels[which]}: ${figures[which].text}`, { class: "label" }),
+      interval(figures[which], x, y, rem),
+    );
+  });
+  return drawing;
+}
+
+function paper({ xs, low, high, x, y, unit }, { width, rem }) {
+  const height = CURVE.high * rem;
+  const left = CURVE.left * rem;
+  const right = width - CURVE.right * rem;
+  const top = CURVE.top * rem;
+  const bottom = height - CURVE.bottom * rem;
+  const inset = Math.min(1.5 * rem, (right - left) / 8);
+  const along = scale([xs[0], xs.at(-1)], [left + inset, right - inset]);
+  const up = scale([low, high], [bottom, top]);
+  const grid = svg("g", { class: "axis" });
+  for (const at of xs) {
+    grid.append(svg("path", { d: `M${along(at)} ${top}V${bottom}` }),
+      text(along(at), bottom + rem, told(at), { "text-anchor": "middle" }));
+  }
+  for (const at of ticks([low, high], false, 5)) {
+    grid.append(svg("path", { d: `M${left} ${up(at)}H${right}` }),
+      text(left - 0.4 * rem, up(at) + 0.3 * rem, told(at), { "text-anchor": "end" }));
+  }
+  grid.append(text(right, bottom + 2.1 * rem, x, { "text-anchor": "end" }), text(0, 0.7 * rem, `${y}, ${unit}`));
+  return { height, along, up, grid };
+}
+
+const path = (points) => points.map(([x, y], nth) => `${nth ? "L" : "M"}${x} ${y}`).join("");
+
+function curves({ xs, x, y, low, high, unit, given, figures, ask }, size) {
+  const { width, rem } = size;
+  const known = figures.flatMap(ends);
+  const of = { xs, x, y, unit, low: Math.min(low, ...known), high: Math.max(...given, ...known) * 1.08 || high };
+  const { height, along, up, grid } = paper(of, size);
+  const ours = xs.map((at, nth) => [along(at), up(given[nth])]);
+  const theirs = xs.flatMap((at, nth) => (figures[nth].value === null ? [] : [[along(at), up(figures[nth].value)]]));
+  const bars = xs.map((at, nth) => {
+    const { low: from, high: to } = figures[nth];
+    return from === null || to === null ? "" : `M${along(at)} ${up(from)}V${up(to)}`;
+  });
+  const dots = (points) => points.map(([cx, cy]) => svg("circle", { cx, cy, r: 0.28 * rem }));
+  return canvas(width, height + 1.6 * rem, ask, grid,
+    svg("g", { class: "given line" }, svg("path", { d: path(ours) }), ...dots(ours)),
+    svg("g", { class: "measured line" }, svg("path", { d: path(theirs) }),
+      svg("path", { d: bars.join(""), class: "bars" }), ...dots(theirs)),
+    text(CURVE.left * rem, height + rem, `▶ ${OURS}`, { class: "given" }),
+    text(CURVE.left * rem + 10 * rem, height + rem, `● ${THEIRS}`, { class: "measured" }));
+}
+
+// --- a sheet to sketch on ---
+
+// → {draw(values)}: null is not drawn. set(nth, value) is called where somebody draws. Keys are the fields' business.
+export function sheet(place, axes, set) {
+  let values = axes.xs.map(() => null);
+  let drawing = null;
+  let at = null;
+
+  function build(size) {
+    at = paper(axes, size);
+    const line = svg("g", { class: "given line" });
+    drawing = canvas(size.width, at.height, `${axes.y}: your sketch`, at.grid, line);
+    drawing.classList.add("sheet");
+    drawing.onpointerdown = (event) => { drawing.setPointerCapture(event.pointerId); put(event); };
+    drawing.onpointermove = (event) => { if (drawing.hasPointerCapture(event.pointerId)) put(event); };
+    fill(line, size.rem);
+    drawing.fill = () => fill(line, size.rem);
+    return drawing;
+  }
+
+  function put(event) {
+    if (place.closest("fieldset")?.disabled) return;
+    const box = drawing.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const away = axes.xs.map((one) => Math.abs(at.along(one) - x));
+    const nth = away.indexOf(Math.min(...away));
+    const [bottom, top] = [at.up(axes.low), at.up(axes.high)];
+    const share = Math.min(1, Math.max(0, (bottom - y) / (bottom - top)));
+    set(nth, Number((axes.low + share * (axes.high - axes.low)).toPrecision(3)));
+  }
+
+  function fill(line, rem) {
+    const points = axes.xs.flatMap((x, nth) => (Number.isFinite(values[nth]) ? [[at.along(x), at.up(values[nth])]] : []));
+    const dots = points.map(([cx, cy]) => svg("circle", { cx, cy, r: 0.45 * rem }));
+    line.replaceChildren(svg("path", { d: path(points) }), ...dots);
+  }
+
+  drawn(place, build);
+  return { draw(given) { values = given; drawing?.fill(); } };
+}
