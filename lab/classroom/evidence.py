@@ -211,7 +211,10 @@ def over_rounds(rounds: Mapping[int, float]) -> Figure:
     """Of one number of each round: its mean and limits, as everywhere (see `stats.interval`)."""
     if not rounds:
         return Figure(None, why="too few events")
-    found = stats.interval(list(rounds.values()))
+    values = list(rounds.values())
+    found = stats.interval(values)
+    if len(set(values)) == 1:  # exactly that, which a mean of logarithms isn't: 7.000000000000001 pages
+        found = found._replace(value=values[0], low=found.low and values[0], high=found.high and values[0])
     return _limited(found.value, found.low, found.high, rounds)
 
 
