@@ -303,6 +303,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON, for
         show(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
     return int(not any(finding.state == "ok" for finding in findings if finding.what in BROWSERS))
 
+
 lesson_app = typer.Typer(name="lesson", help="Lessons: predict, run, see, confront, explain.", no_args_is_help=True)
 app.add_typer(lesson_app)
 
@@ -310,7 +311,8 @@ app.add_typer(lesson_app)
 @lesson_app.command(name="list")
 def list_lessons() -> None:
     """Show which lessons there are, how long they take, and what can't be had on this machine."""
-    from lab.classroom import checking, lesson as written  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom import checking  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom import lesson as written  # noqa: PLC0415
 
     show_table(checking.table(list(written.lessons().values())))
 
@@ -327,7 +329,8 @@ def run_lesson(
     """Open a lesson's page, and measure what it asks for, until Ctrl-C."""
     import webbrowser  # noqa: PLC0415
 
-    from lab.classroom import lecture, lesson as written  # noqa: PLC0415
+    from lab.classroom import lecture  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom import lesson as written  # noqa: PLC0415
 
     chosen = written.lesson(name, written.lessons())
     run(lecture.run(chosen, port, tell, webbrowser.open if browser else lambda _url: None))
@@ -338,7 +341,8 @@ def check_lessons(
     name: Annotated[list[str] | None, typer.Argument(help="Only these; all if none is given.")] = None,
 ) -> int:
     """Run lessons without a page; exit with 1 where an explanation no longer fits what is measured."""
-    from lab.classroom import checking, lesson as written  # noqa: PLC0415
+    from lab.classroom import checking  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom import lesson as written  # noqa: PLC0415
 
     known = written.lessons()
     chosen = [written.lesson(one, known) for one in name or known]
@@ -351,7 +355,8 @@ def write_handout(
     out: Annotated[Path | None, typer.Option(help="File to write, by default NAME.html in results/lessons/.")] = None,
 ) -> None:
     """Write a lesson as a page to print: the questions, and behind them the explanation with blanks."""
-    from lab.classroom import attempt, handout, lesson as written  # noqa: PLC0415
+    from lab.classroom import attempt, handout  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom import lesson as written  # noqa: PLC0415
 
     chosen = written.lesson(name, written.lessons())
     file = out or attempt.RESULTS / f"{name}.html"

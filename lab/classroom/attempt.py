@@ -85,9 +85,7 @@ class Attempt:
             raise UserError("it has been shown by now" if done else "there is nothing to be seen before the run")
         self._keep("seen", name, raw, self.lesson.observations, self.observations)
 
-    def _keep(
-        self, what: str, name: str, raw: Any, among: Sequence[Question], kept| Any", kept: dict[str, Prediction]
-    ) -> None:
+    def _keep(self, what: str, name: str, raw: Any, among: Sequence[Question], kept: dict[str, Prediction]) -> None:
         question = next((one for one in among if one.name == name), None)
         if question is None:
             there = ", ".join(one.name for one in among)

@@ -7,7 +7,7 @@ from typing import Literal
 from benchmarks import stats
 
 Standing = Literal["yes", "no", "open"]
-"""Of something said of a figure: whether it is so wherever in its interval the truth lies, nowhere, or here and there."""
+"""Of something said of a figure: is it so wherever in its interval the truth lies, nowhere, or here and there?"""
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -1,4 +1,4 @@
-"""A lesson on paper: questions and room for predictions on the first page, the explanation with blanks on the second."""
+"""A lesson on paper: questions with room for predictions, and behind them the explanation with blanks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
@@ -74,13 +74,17 @@ def _curve(shown: Mapping[str, Any]) -> str:
     up = [(HIGH - BOTTOM) * (1 - nth / 4) + 8 for nth in range(5)]
     lines = [f'<path d="M{x:.1f} 8V{HIGH - BOTTOM + 8}"/>' for x in along]
     lines += [f'<path d="M{LEFT} {y:.1f}H{WIDE}"/>' for y in up]
-    texts = [f'<text x="{at:.1f}" y="{HIGH - 12}" text-anchor="middle">{number(x)}</text>' for x, at in zip(xs, along, strict=True)]
+    texts = [
+        f'<text x="{at:.1f}" y="{HIGH - 12}" text-anchor="middle">{number(x)}</text>'
+        for x, at in zip(xs, along, strict=True)
+    ]
     texts += [
         f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{number(low + (high - low) * nth / 4)}</text>'
         for nth, y in enumerate(up)
     ]
     axes = f'<p class="axes">up: {escape(shown["y"])}, {escape(unit)} · along: {escape(shown["x"])}</p>'
-    return f'<svg viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="room for a sketch">{"".join(lines + texts)}</svg>{axes}'
+    drawing = f'<svg viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="room for a sketch">'
+    return f"{drawing}{''.join(lines + texts)}</svg>{axes}"
 
 
 ROOMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {

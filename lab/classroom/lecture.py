@@ -242,9 +242,7 @@ def _confronted(attempt: Attempt, of: Measured) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _verdicts(
-    questions: Sequence[Question], said: Mapping[str, Prediction], of: Measured
-) -> Iterator[dict[str, Any]]:
+def _verdicts(questions: Sequence[Question], said: Mapping[str, Prediction], of: Measured) -> Iterator[dict[str, Any]]:
     """Each question with what was said, what was right, and what became of it."""
     for question in questions:
         right = answer(question, of)

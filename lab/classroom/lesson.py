@@ -11,6 +11,7 @@ from typing import TypeVar
 from benchmarks import plan as plans
 from benchmarks.behaviours.experiment import Experiment, chosen
 from benchmarks.runs import Cell
+from benchmarks.scenarios import scenario
 from lab import link as links
 from lab.classroom.figure import Figure, Standing
 from lab.classroom.question import Question, known_value, questions
@@ -126,7 +127,7 @@ class Way:
     def _lacks(self, cell: Cell, absent: Mapping[str, str]) -> str:
         one, link = self.subjects[cell.subject], links.parse(cell.link)
         kinds = [segment.text.partition(":")[0] for segment in link.segments]
-        what = plans.scenario(cell.scenario)
+        what = scenario(cell.scenario)
         reasons = (one.found.reason, absent.get(cell.engine, ""), link.missing())
         return next(filter(None, reasons), "") or one.unsupported(cell.engine) or what.unsupported(cell.engine, kinds)
 
@@ -240,6 +241,13 @@ def read(folder: Path, among: Mapping[str, Subject]) -> Lesson:
     where = f"lesson {folder.name!r}"
     if not NAME.fullmatch(folder.name):
         raise UserError(f"{where} has no good name; it must be lower-case letters, digits and underscores")
+    try:
+        return _read(folder, where, among)
+    except UserError as error:  # what others say of a plan or an experiment does not say whose it is
+        raise error if str(error).startswith(where) else UserError(f"{where}: {error}") from error
+
+
+def _read(folder: Path, where: str, among: Mapping[str, Subject]) -> Lesson:
     told = Told(_toml(folder / "lesson.toml", where), where)
     found = values(told.table("values"))
     units = {name: value.unit for name, value in found.items()}
@@ -329,7 +337,9 @@ def _sections(path: Path, where: str) -> dict[str, str]:
     found = {heading: text.strip() for heading, text in zip(parts[::2], parts[1::2], strict=True)}
     wanted = [heading for heading in SECTIONS if heading in found or heading not in OPTIONAL]
     if before.strip() or parts[::2] != wanted:
-        raise UserError(f"{where}: {path.name} has the sections {', '.join(parts[::2])}; they must be {', '.join(wanted)}")
+        raise UserError(
+            f"{where}: {path.name} has the sections {', '.join(parts[::2])}; they must be {', '.join(wanted)}"
+        )
     return found
 
 

@@ -104,10 +104,14 @@ async def measured(lesson: Lesson, folder: Path, tell: Tell = lambda _progress: 
     if reason := unavailable(lesson, missing):
         raise UserError(f"lesson {lesson.name!r} is unavailable, because {reason}")
     number = next(nth for nth, way in enumerate(lesson.ways) if not way.missing(missing))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / KEPT, json.dumps({"lesson": lesson.name, "way": number}) + "\n")
+    _begin(lesson, folder, number)
     await _Running(lesson, lesson.ways[number], folder, tell).all()
     return recalled(lesson, folder)
+
+
+def _begin(lesson: Lesson, folder: Path, way: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / KEPT, json.dumps({"lesson": lesson.name, "way": way}) + "\n")
 
 
 def recalled(lesson: Lesson, folder: Path) -> Measured:
@@ -165,7 +169,11 @@ class _Running:
         evidence = Evidence(self.way, Run.load(self.folder / RUN), [trial], [])
         dots = []
         for name, value in self._shown():
-            if isinstance(value.of, OfCell) and trial.state == "measured" and self.way.cell(value.of.cell) == trial.cell:
+            if (
+                isinstance(value.of, OfCell)
+                and trial.state == "measured"
+                and self.way.cell(value.of.cell) == trial.cell
+            ):
                 number = evidence.of_trial(value.of, trial)
                 dots += [Dot(name, trial.round, number * value.scale)] if number is not None else []
         self._tell(described(trial), dots)

@@ -11,7 +11,7 @@ It is right if it is so wherever in the measured interval the truth lies, wrong 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import isfinite
 from typing import Any, Literal
 
@@ -33,7 +33,6 @@ MOST = 8
 
 CONFIDENCE = 0.95
 TOLERANCE = 0.25
-
 
 
 @dataclass(frozen=True)
@@ -207,7 +206,7 @@ class Choice(Question):
         return Verdict(mark, f"You said “{self.labels[given]}”; it was {answer.says}.")
 
     def told(self, given: Any) -> str:
-        return self.labels[given]
+        return str(self.labels[given])
 
     def _right(self, figure: Figure) -> list[int]:
         """The options in which the truth may lie; none where nothing is known."""
@@ -244,7 +243,7 @@ class Ranking(Question):
             missing = next(nth for nth, figure in enumerate(held) if figure.value is None)
             return Answer(None, held, f"“{self.labels[missing]}” was not measured ({held[missing].why})")
         order = sorted(range(len(held)), key=lambda nth: held[nth].value or 0.0)
-        told = [self._step(held, *pair) for pair in zip(order, order[1:], strict=False)]
+        told = [self._step(held, *pair) for pair in pairwise(order)]
         says = self._item(held, order[0]) + "".join(told)
         return Answer(order if not any("≈" in step for step in told) else None, held, says)
 
@@ -386,12 +385,14 @@ def known_value(name: str, units: Mapping[str, str], where: str) -> str:
     return name
 
 
-def _bounds(told: Told) -> dict[str, float]:
+def _bounds(told: Told) -> dict[str, Any]:
     low, high, tolerance = told.number("low"), told.number("high"), told.number("tolerance", TOLERANCE)
     if not low < high:
         raise UserError(f"{told.where}: low is {low:g}, and high is {high:g}; it must be more")
     if not 0 <= tolerance < 1:
-        raise UserError(f"{told.where}: tolerance is {tolerance:g}; it must be from 0 to less than 1, a share of the value")
+        raise UserError(
+            f"{told.where}: tolerance is {tolerance:g}; it must be from 0 to less than 1, a share of the value"
+        )
     return {"low": low, "high": high, "tolerance": tolerance}
 
 
@@ -412,7 +413,9 @@ def _choice(told: Told, common: Mapping[str, Any], units: Mapping[str, str]) -> 
         option.end()
     ends = [end for _, end in bins]
     if len(absent) > 1 or not ends or ends != sorted(set(ends)) or ends[-1] != float("inf"):
-        raise UserError(f"{told.where}: options must have ascending «below», the last none, and at most one be «absent»")
+        raise UserError(
+            f"{told.where}: options must have ascending «below», the last none, and at most one be «absent»"
+        )
     labels = (*(label for label, _ in bins), *absent)
     return Choice(**common, **_one_answer(told, units), labels=labels, below=tuple(ends), absent=bool(absent))
 
@@ -445,7 +448,9 @@ def _of_one_unit(parts: Sequence[tuple[Told, Mapping[str, Any]]], told: Told) ->
         one.end()
     units = {answer["unit"] for _, answer in parts}
     if len(units) > 1:
-        raise UserError(f"{told.where}: its values have several units, {' and '.join(sorted(units))}; they must have one")
+        raise UserError(
+            f"{told.where}: its values have several units, {' and '.join(sorted(units))}; they must have one"
+        )
     return {"answers": tuple(answer["answers"][0] for _, answer in parts), "unit": units.pop()}
 
 

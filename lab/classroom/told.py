@@ -55,12 +55,16 @@ class Told:
             raise UserError(f"{self._of(key)} is {value!r}; it must be a whole number from {least} to {most}")
         return value
 
-    def several(self, key: str, kind: type | tuple[type, ...] = str, default: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+    def several(
+        self, key: str, kind: type | tuple[type, ...] = str, default: tuple[Any, ...] | None = None
+    ) -> tuple[Any, ...]:
         """Not empty, unless that is the default."""
         held = self._taken(key, default)
         if isinstance(held, tuple):
             return held
-        found = tuple(self._typed(one, kind, f"one of {self._of(key)}") for one in self._typed(held, list, self._of(key)))
+        found = tuple(
+            self._typed(one, kind, f"one of {self._of(key)}") for one in self._typed(held, list, self._of(key))
+        )
         if not found:
             raise UserError(f"{self._of(key)} is empty")
         return found
@@ -83,7 +87,9 @@ class Told:
     def texts(self, key: str) -> Mapping[str, str]:
         """A table of names and texts; empty where it isn't there."""
         held = self._typed(self._taken(key, {}), dict, self._of(key))
-        return {named(name, self._of(key)): self._typed(text, str, f"{self._of(key)}.{name}") for name, text in held.items()}
+        return {
+            named(name, self._of(key)): self._typed(text, str, f"{self._of(key)}.{name}") for name, text in held.items()
+        }
 
     def rest(self) -> Mapping[str, Any]:
         """All that is left, as it is: for who reads it otherwise."""

@@ -81,7 +81,9 @@ def _value(name: str, told: Told) -> Value:
 def _of(told: Told) -> OfCell | OfExperiment | str:
     kinds = [kind for kind in ("cell", "experiment", "value") if kind in told]
     if len(kinds) != 1:
-        raise UserError(f"{told.where} must have one of cell, experiment and value; it has {' and '.join(kinds) or 'none'}")
+        raise UserError(
+            f"{told.where} must have one of cell, experiment and value; it has {' and '.join(kinds) or 'none'}"
+        )
     if kinds == ["cell"]:
         return OfCell(told.text("cell"), told.text("measure"))
     return told.name("value") if kinds == ["value"] else _of_experiment(told)
