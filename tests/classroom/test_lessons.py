@@ -701,6 +701,7 @@ async def test_a_lesson_from_prediction_to_confrontation(browser: str, engines: 
         await page.click("#predict form:nth-child(1) button.main")
         await page.wait_for_selector("#predict .status.wrong")
         assert "no plausible answer" in await page.inner_text("#predict .status.wrong")
+        await page.evaluate("document.querySelector('#predict input').value = ''")  # Firefox is driven to add to it
         await page.fill("#predict input[type=number]", "3")
         await page.press("#predict input[type=number]", "Enter")
         await kept(page, 1, "#predict")

@@ -1,9 +1,9 @@
 // Drawings of lessons, in SVG: as wide as their place, in its type size, drawn anew when either changes.
 
 const SPACE = "http://www.w3.org/2000/svg";
-const MARGIN = 1; // rem at each side of an axis
+const MARGIN = 1.5; // rem at each side of an axis
 const CHARACTER = 0.5; // rem, about
-const CURVE = { high: 15, left: 4, right: 1, top: 1, bottom: 2.5 }; // rem
+const CURVE = { high: 15, left: 4, right: 1, top: 2, bottom: 2.5 }; // rem
 
 export function svg(tag, attributes = {}, ...children) {
   const made = document.createElementNS(SPACE, tag);
@@ -152,7 +152,7 @@ function numbers({ given, figures: [figure], unit, ask }, size) {
   const bottom = 4.2 * rem;
   return canvas(width, bottom + 2.4 * rem, ask,
     axis({ x, top: rem, bottom }, of, log, unit, size),
-    pointer(x(given), y - 0.5 * rem, rem, `${OURS}: ${told(given)}`, width),
+    pointer(x(given), y - 0.5 * rem, rem, `${OURS}: ${told(given)} ${unit}`, width),
     interval(figure, x, y, rem),
     aside(x(figure.value ?? 0), y + 1.3 * rem, `${THEIRS}: ${figure.text}`, width, rem, "measured"));
 }

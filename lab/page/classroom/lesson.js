@@ -36,7 +36,7 @@ function shown({ name, title, minutes, story, run, look, missing, questions, obs
   document.title = `${title} · pushlab`;
   byId("kind").textContent = `A lesson of pushlab · ${name} · ${minutes} minutes`;
   byId("title").textContent = title;
-  fill(byId("story"), story);
+  fill(part("story", ".prose"), story);
   fill(part("run", ".prose"), run);
   fill(part("see", ".prose"), look);
   if (missing) failed(`It can't be run on this machine, because ${missing}.`);
@@ -73,9 +73,10 @@ function stated(told) {
 }
 
 function mark(step) {
-  const at = STEPS.indexOf(step.dataset.step);
+  const at = step.dataset.step === "after" ? STEPS.length : STEPS.indexOf(step.dataset.step);
   const reached = REACHED[now.stage];
   step.classList.toggle("done", at < reached);
+  step.classList.toggle("open", at > reached && now.stage === "confront");
   if (at === reached) step.setAttribute("aria-current", "step");
   else step.removeAttribute("aria-current");
 }
@@ -195,7 +196,7 @@ function lead(before, stage) {
   if (!to) return;
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   byId(to).scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
-  if (stage === "see") say("The run is over: what did you see?");
+  say(stage === "see" ? "The run is over: what did you see?" : "");
 }
 
 function ask(what) { return line.ask(what).catch((error) => { say(error.message); }); }
