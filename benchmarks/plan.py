@@ -99,24 +99,28 @@ def load(name: str) -> Plan:
         raise UserError(f"unknown plan {name!r}: there are {', '.join(known)}, or name a TOML file") from error
     except ValueError as error:
         raise UserError(f"plan {name!r} is no TOML: {error}") from error
-    return parse(path.stem, told)
+    return parse(path.stem, told, name)
 
 
-def parse(name: str, told: dict[str, Any]) -> Plan:
+def parse(name: str, told: dict[str, Any], asked: str | None = None) -> Plan:
     """The plan that a table tells: a whole file, or a part of one.
+
+    Args:
+        asked: what complaints call it, if that isn't its name.
 
     Raises:
         UserError: something in it is unknown or wrong.
     """
-    blocks = tuple(_block(block, name) for block in _typed(told.pop("block", None), list, f"plan {name!r}: block"))
+    asked = name if asked is None else asked
+    blocks = tuple(_block(block, asked) for block in _typed(told.pop("block", None), list, f"plan {asked!r}: block"))
     if not blocks:
-        raise UserError(f"plan {name!r} has no block: nothing would be measured")
+        raise UserError(f"plan {asked!r} has no block: nothing would be measured")
     return Plan(
         name=name,
         about=str(told.pop("about", "")),
         blocks=blocks,
-        budget=_positive(told.pop("budget", None), f"plan {name!r}: budget"),
-        **_none_left(told, f"plan {name!r}", "about, budget, block"),
+        budget=_positive(told.pop("budget", None), f"plan {asked!r}: budget"),
+        **_none_left(told, f"plan {asked!r}", "about, budget, block"),
     )
 
 

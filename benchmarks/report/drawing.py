@@ -84,7 +84,7 @@ class Pens:
         return {"shorthand": f"{field}:Q", "scale": alt.Scale(nice=False, padding=8, **kind), "axis": axis}
 
     def _channel(self, values: Sequence[Any], *, key: bool = True) -> dict[str, Any]:
-        legend = alt.Legend(title=None, symbolSize=90, symbolStrokeWidth=2) if self.legend and key else None
+        legend = alt.Legend(title=None, symbolSize=90, symbolStrokeWidth=0) if self.legend and key else None
         return {"scale": alt.Scale(domain=list(self.looks), range=list(values)), "legend": legend}
 
 

@@ -121,7 +121,7 @@ class Attempt:
             Steps(self.folder).add("running")
             self.measured = await measured(self.lesson, _fresh(self.folder), tell)
             Steps(self.folder).add("ran", way=self.measured.way, figures=_figures(self.measured))
-        except BREAKDOWNS as error:
+        except (*BREAKDOWNS, OSError) as error:
             self.failed = str(error) or repr(error)
             Steps(self.folder).add("failed", why=self.failed)
         finally:

@@ -28,6 +28,9 @@ OUTBOX = 1000
 HEARTBEAT = 5.0
 """Seconds between signs of life."""
 
+GOODBYE = 1.0
+"""Seconds in which a page may take the last word."""
+
 TOO_MANY, TOO_SLOW, NOT_LET_IN = 4008, 4009, 4003
 """Codes with which a line is closed (RFC 6455, section 7.4.2: 4000–4999 are for applications)."""
 
@@ -38,8 +41,8 @@ Enter = Callable[..., AbstractAsyncContextManager[object]]
 def request(method: Method) -> Method:
     """Make a method of a desk something that pages may ask for. Its arguments are checked against their annotations."""
     checked = validate_call(config=ConfigDict(strict=True, allow_inf_nan=False))(method)
-    checked.is_request = True
-    return checked  # type: ignore[no-any-return]
+    vars(checked)["is_request"] = True
+    return checked
 
 
 class Channel:
@@ -72,11 +75,13 @@ class Channel:
         finally:
             full.cancel()
             sending.cancel()
+            await asyncio.gather(full, sending, return_exceptions=True)  # the page may have gone in the middle of it
 
     async def _send(self) -> None:
         while True:
             try:
-                text = await asyncio.wait_for(self._outbox.get(), HEARTBEAT)
+                async with asyncio.timeout(HEARTBEAT):  # wait_for of Python 3.11 may swallow that it was cancelled
+                    text = await self._outbox.get()
             except TimeoutError:
                 text = '{"tells":"alive"}'
             await self.websocket.send_text(text)
@@ -188,7 +193,7 @@ async def _received(websocket: WebSocket) -> dict[str, Any] | str:
 async def _obeyed(desk: object, message: dict[str, Any]) -> Any:
     do = message.pop("do", None)
     known = dict(_requests(desk))
-    if do not in known:
+    if not isinstance(do, str) or do not in known:
         raise UserError(f"unknown request {str(do)[:40]!r}: there are {', '.join(known)}")
     try:
         return await known[do](**message)
@@ -209,5 +214,6 @@ def _first(error: ValidationError, do: str) -> str:
 
 
 async def _close(channel: Channel, code: int, why: str) -> None:
-    with suppress(RuntimeError):  # it was closed from the other side
-        await channel.websocket.close(code, why)
+    with suppress(RuntimeError, TimeoutError):  # it was closed from the other side, or nobody reads there
+        async with asyncio.timeout(GOODBYE):
+            await channel.websocket.close(code, why)

@@ -52,7 +52,7 @@ def _going(progress: Progress) -> str:
 def report(lesson: Lesson, found: Measured) -> Iterator[str]:
     """What was measured, what is right, and what became of the claims."""
     bad = failures(lesson, found)
-    yield f"{lesson.name}: {'fails' if bad else 'fits'}" + (f"; it was run {found.note}" if found.note else "")
+    yield f"{lesson.name}: {'fails' if bad else 'fits'}" + (f"; not the usual way: {found.note}" if found.note else "")
     for name, figure in found.figures.items():
         yield f"  {name} = {figure.with_interval}"
     for question in (*lesson.questions, *lesson.observations):

@@ -52,8 +52,10 @@ class Figure:
     def with_interval(self) -> str:
         """251 ms (95 %: 240–262), or why there is no interval."""
         if self.value is None or not self.has_interval:
-            return f"{self.text} ({self.why})" if self.why else self.text
+            return f"{self.text} ({self.why})" if self.why and not self.absent else self.text
         low, high = (number(end) for end in self.ends)
+        if low == high:
+            return f"{self.text} (the same each time)"
         return f"{self.text} (95 %: {low}–{high})"
 
     def within(self, least: float, most: float) -> Standing:
@@ -81,7 +83,7 @@ def less(a: Figure, b: Figure, confidence: float) -> Standing:
 def number(value: float) -> str:
     """Three digits, or all of a larger whole number: 0.607, 25.6, 1,230."""
     size = abs(value)
-    digits = 0 if size >= 100 or value == round(value) else 1 if size >= 10 else 2
+    digits = 0 if size >= 100 or abs(value - round(value)) <= 1e-9 * size else 1 if size >= 10 else 2
     return (f"{value:,.{digits}f}" if size >= 1 or not size else f"{value:.3g}").replace("-", MINUS)
 
 

@@ -17,7 +17,7 @@ from lab.classroom.figure import Figure
 from lab.classroom.handout import POLICY, handout
 from lab.classroom.host import Host, Opening, Place, hosting, stopped
 from lab.classroom.lesson import EXPLAIN, PLACEHOLDER, RUN, SEEN, STORY, TEACHER, TRY, Lesson
-from lab.classroom.measured import Measured, Progress, absent, answer, claimed, judged, unavailable
+from lab.classroom.measured import Measured, Progress, absent, answer, claimed, judged, unavailable, way_of
 from lab.classroom.prose import html, inline
 from lab.classroom.question import Prediction, Question
 from lab.classroom.value import OfCell, OfExperiment, Value
@@ -28,10 +28,16 @@ class Lecture:
 
     Attributes:
         results: where attempts are kept. missing: why it can't be run here; empty where it can.
+        note: what is to be known of the way in which it is run here, where that isn't the usual one.
     """
 
-    def __init__(self, lesson: Lesson, results: Path, missing: str) -> None:
-        self.lesson, self.results, self.missing = lesson, results, missing
+    def __init__(self, lesson: Lesson, results: Path, engines: Mapping[str, str]) -> None:
+        """Args:
+        engines: those that are not here, and why.
+        """
+        self.lesson, self.results = lesson, results
+        self.missing, way = unavailable(lesson, engines), way_of(lesson, engines)
+        self.note = lesson.ways[way].says if way else ""
         self.attempt = Attempt(lesson, dated(lesson, results))
         self.pages: set[Channel] = set()
         self._run: asyncio.Task[None] | None = None
@@ -49,8 +55,10 @@ class Lecture:
         running = asyncio.create_task(self.attempt.run(self._told))
         await asyncio.sleep(0)  # it has begun, or was refused
         self.tell_all()
-        await running
-        self.tell_all()
+        try:
+            await running
+        finally:
+            self.tell_all()
 
     def _told(self, progress: Progress) -> None:
         for page in self.pages:
@@ -82,7 +90,7 @@ class Lecture:
         async def enter(channel: Channel, *, key: str) -> AsyncIterator[Desk]:
             host.check(key)
             self.pages.add(channel)
-            channel.tell("lesson", **described(self.lesson, self.missing))
+            channel.tell("lesson", **described(self))
             self.tell(channel)
             try:
                 yield Desk(self)
@@ -139,7 +147,7 @@ async def lecturing(lesson: Lesson, port: int = 0, results: Path = RESULTS) -> A
         UserError: the port is taken.
     """
     opening = Opening(Place(port=port))
-    lecture = Lecture(lesson, results, unavailable(lesson, absent()))
+    lecture = Lecture(lesson, results, await asyncio.to_thread(absent))
     async with hosting("lesson", opening, [lecture.router(opening.host)]) as host:
         try:
             yield host, lecture
@@ -150,14 +158,16 @@ async def lecturing(lesson: Lesson, port: int = 0, results: Path = RESULTS) -> A
 # --- what pages are told ---
 
 
-def described(lesson: Lesson, missing: str) -> dict[str, Any]:
+def described(lecture: Lecture) -> dict[str, Any]:
     """What does not change, and gives nothing away."""
+    lesson = lecture.lesson
     return {
         "name": lesson.name,
         "title": lesson.title,
         "about": lesson.about,
         "minutes": lesson.minutes,
-        "missing": missing,
+        "missing": lecture.missing,
+        "note": lecture.note,
         "story": html(lesson.text[STORY]),
         "run": html(lesson.text[RUN]),
         "look": html(lesson.text.get(SEEN, "")),
@@ -268,8 +278,10 @@ Tell = Callable[[str], None]
 async def run(lesson: Lesson, port: int, tell: Tell, opened: Callable[[str], object]) -> None:
     """Show the lesson until Ctrl-C. opened: gets the address when it can be reached."""
     async with lecturing(lesson, port) as (host, lecture):
+        ending = asyncio.create_task(stopped())
+        await asyncio.sleep(0)  # signals are waited for before anybody is told that Ctrl-C ends it
         tell(f"lesson {lesson.name} is open at {host.url}; Ctrl-C ends it")
         if lecture.missing:
             tell(f"it can't be run here, because {lecture.missing}")
         opened(host.url)
-        await stopped()
+        await ending

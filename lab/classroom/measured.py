@@ -94,6 +94,11 @@ def unavailable(lesson: Lesson, missing: Mapping[str, str] | None = None) -> str
     return "" if not all(reasons) else "; ".join(dict.fromkeys(reasons))
 
 
+def way_of(lesson: Lesson, missing: Mapping[str, str]) -> int | None:
+    """Which way it is run here, counted from 0; None where it can't be."""
+    return next((nth for nth, way in enumerate(lesson.ways) if not way.missing(missing)), None)
+
+
 async def measured(lesson: Lesson, folder: Path, tell: Tell = lambda _progress: None) -> Measured:
     """Run it the best way that this machine has. Everything that was measured is kept in the folder.
 
@@ -101,9 +106,9 @@ async def measured(lesson: Lesson, folder: Path, tell: Tell = lambda _progress: 
         UserError: it can't be run here, or a value isn't to be found in what was measured.
     """
     missing = await asyncio.to_thread(absent)
-    if reason := unavailable(lesson, missing):
-        raise UserError(f"lesson {lesson.name!r} is unavailable, because {reason}")
-    number = next(nth for nth, way in enumerate(lesson.ways) if not way.missing(missing))
+    number = way_of(lesson, missing)
+    if number is None:
+        raise UserError(f"lesson {lesson.name!r} is unavailable, because {unavailable(lesson, missing)}")
     _begin(lesson, folder, number)
     await _Running(lesson, lesson.ways[number], folder, tell).all()
     return recalled(lesson, folder)

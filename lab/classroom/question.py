@@ -162,7 +162,9 @@ def _off(given: float, figure: Figure, mark: Mark) -> str:
     truth = figure.value or 0.0
     if given > 0 and truth > 0:
         ratio = max(given, truth) / min(given, truth)
-        return f" It was {number(ratio)} times as much." if truth > given else f" You said {number(ratio)} times too much."
+        return (
+            f" It was {number(ratio)} times as much." if truth > given else f" You said {number(ratio)} times too much."
+        )
     return " That is another number."
 
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import re
+import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -525,6 +528,8 @@ def test_another_way_is_taken_where_the_first_can_not_be_had(tmp_path: Path) -> 
     missing = {"chromium": "Chromium is not here"}
     assert unavailable(one, missing) == ""
     assert [bool(way.missing(missing)) for way in one.ways] == [True, False]
+    assert Lecture(one, tmp_path, missing).note == "natively"
+    assert Lecture(one, tmp_path, {}).note == ""
 
 
 async def test_check_says_what_is_unavailable_and_does_not_fail(
@@ -534,6 +539,55 @@ async def test_check_says_what_is_unavailable_and_does_not_fail(
     said: list[str] = []
     assert await checking.check([written(tmp_path)], said.append, said.append, tmp_path) == 0
     assert said == ["made_up: unavailable, because Chromium is not here"]
+
+
+@pytest.mark.parametrize(("ms", "wrong"), [(3.2, 0), (0.7, 1)])
+async def test_check_fails_where_a_claim_does_not_fit(
+    ms: float, wrong: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = written(tmp_path)
+
+    async def made_up(*_: Any) -> Measured:
+        return from_run(one, made({"websocket": 0.6, "sse": 0.6, "long_polling": ms}))
+
+    monkeypatch.setattr(checking, "measured", made_up)
+    monkeypatch.setattr(checking, "absent", dict)
+    said: list[str] = []
+    assert await checking.check([one], said.append, said.append, tmp_path) == wrong
+    assert said[0] == f"made_up: {'fails' if wrong else 'fits'}"
+
+
+# --- the command ---
+
+
+async def test_a_lesson_is_open_until_ctrl_c() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from lab.cli import main; main()", "lesson", "run", "polling", "--no-browser"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr
+    said = (await asyncio.wait_for(process.stderr.readline(), 20)).decode()
+    assert re.match(r"lesson polling is open at http://127\.0\.0\.1:\d+/#[\w-]{20,}; Ctrl-C ends it", said)
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+def test_the_list_has_every_lesson(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["lesson", "list"])
+    assert caught.value.code == 0
+    table = capsys.readouterr().out
+    assert all(name in table for name in lessons())
+
+
+def test_a_handout_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["lesson", "handout", "polling"])
+    assert Path(capsys.readouterr().out.strip()) == Path("results/lessons/polling.html")
+    assert "How old is what you see?" in Path("results/lessons/polling.html").read_text()
 
 
 # --- no run without a prediction ---
@@ -797,5 +851,6 @@ def test_the_notes_are_not_among_what_every_page_gets(tmp_path: Path) -> None:
     from lab.classroom.lecture import described  # noqa: PLC0415
 
     one = written(tmp_path)
-    assert one.text[TEACHER] not in json.dumps(described(one, ""))
-    assert "Where people go wrong" not in json.dumps(described(one, ""))
+    told = json.dumps(described(Lecture(one, tmp_path, {})))
+    assert one.text[TEACHER] not in told
+    assert "Where people go wrong" not in told

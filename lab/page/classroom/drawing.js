@@ -3,6 +3,7 @@
 const SPACE = "http://www.w3.org/2000/svg";
 const MARGIN = 1.5; // rem at each side of an axis
 const CHARACTER = 0.5; // rem, about
+const LINE = 1.15; // rem from one line of text to the next
 const CURVE = { high: 15, left: 4, right: 1, top: 2, bottom: 2.5 }; // rem
 
 export function svg(tag, attributes = {}, ...children) {
@@ -13,6 +14,18 @@ export function svg(tag, attributes = {}, ...children) {
 }
 
 const text = (x, y, said, attributes = {}) => svg("text", { x, y, ...attributes }, said);
+// A text in as many lines as it takes, the first at y. → [element, how much lower its last line is].
+function wrapped(x, y, said, { width, rem }, attributes = {}) {
+  const most = Math.max(8, Math.floor((width - x) / (CHARACTER * rem)));
+  const lines = [""];
+  for (const word of said.split(" ")) {
+    if (lines.at(-1) && lines.at(-1).length + word.length >= most) lines.push(word);
+    else lines[lines.length - 1] += `${lines.at(-1) && " "}${word}`;
+  }
+  const spans = lines.map((line, nth) => svg("tspan", { x, dy: nth ? LINE * rem : 0 }, line));
+  return [svg("text", { x, y, ...attributes }, ...spans), (lines.length - 1) * LINE * rem];
+}
+
 const rounded = (at) => Math.round(at * 10) / 10;
 
 // Calls draw({width, rem}) for what is to stand in the place, now and whenever its size has changed.
@@ -115,22 +128,24 @@ export function strip({ title, log, unit, rows }, dots, figures, size) {
   const logarithmic = log && positive(known);
   const of = domain(known.length ? known : [1], logarithmic);
   const x = across(size, of, logarithmic);
-  const each = 2.9 * rem;
-  const bottom = rows.length * each + 0.4 * rem;
-  const drawing = canvas(width, bottom + 2.4 * rem, title, axis({ x, top: 0, bottom }, of, logarithmic, unit, size));
-  rows.forEach((row, nth) => {
-    const y = nth * each + 2.1 * rem;
+  const parts = [];
+  let y = -0.6 * rem;
+  for (const row of rows) {
     const figure = figures[row.value];
     const said = figure ? `${row.label}: ${figure.long}` : row.label;
-    drawing.append(text(0, y - 0.95 * rem, said, { class: "label" }));
-    if (figure) drawing.append(interval(figure, x, y, rem, "behind"));
+    const [label, lower] = wrapped(0, y + 1.9 * rem, said, size, { class: "label" });
+    y += 2.85 * rem + lower;
+    parts.push(label);
+    if (figure) parts.push(interval(figure, x, y, rem, "behind"));
     for (const value of dots[row.value]) {
       if (logarithmic && value <= 0) continue;
       const put = `translate(${x(value)} ${y}) scale(${0.32 * rem})`;
-      drawing.append(svg("path", { d: row.path, transform: put, fill: row.colour, class: "dot" }));
+      parts.push(svg("path", { d: row.path, transform: put, fill: row.colour, class: "dot" }));
     }
-  });
-  return drawing;
+  }
+  const bottom = y + 0.9 * rem;
+  const under = axis({ x, top: 0, bottom }, of, logarithmic, unit, size);
+  return canvas(width, bottom + 2.4 * rem, title, under, ...parts);
 }
 
 // --- a prediction against what was measured ---
@@ -175,25 +190,27 @@ function aside(x, y, said, width, rem, kind) {
 
 function bins({ labels, below, given, right, figures: [figure], unit, ask }, size) {
   const { width, rem } = size;
-  const each = 1.7 * rem;
-  const top = labels.length * each + rem;
-  const all = [...below, ...(figure.value === null ? [] : ends(figure))];
-  const drawing = canvas(width, top + (all.length ? 4.6 : 0) * rem, ask);
+  const parts = [];
+  let y = -0.6 * rem;
   labels.forEach((label, nth) => {
-    const y = nth * each + 1.1 * rem;
+    y += 1.7 * rem;
     const kind = `option${nth === given ? " given" : ""}${nth === right ? " measured" : ""}`;
     const signs = [nth === given ? "▶" : "", nth === right ? "●" : ""].filter(Boolean).join(" ");
     const said = [nth === given ? OURS : "", nth === right ? THEIRS : ""].filter(Boolean).join(", ");
-    drawing.append(text(0, y, signs, { class: kind }), text(2.4 * rem, y, said ? `${label} (${said})` : label, { class: kind }));
+    const [option, lower] = wrapped(2.4 * rem, y, said ? `${label} (${said})` : label, size, { class: kind });
+    parts.push(text(0, y, signs, { class: kind }), option);
+    y += lower;
   });
-  if (!all.length) return drawing;
+  const top = y + 1.6 * rem;
+  const all = [...below, ...(figure.value === null ? [] : ends(figure))];
+  if (!all.length) return canvas(width, top, ask, ...parts);
   const log = wide(all);
   const of = domain(all, log);
   const x = across(size, of, log);
-  drawing.append(axis({ x, top, bottom: top + 2 * rem }, of, log, unit, size));
-  for (const end of below) drawing.append(svg("path", { d: `M${x(end)} ${top - 0.3 * rem}v${2.6 * rem}`, class: "limit" }));
-  if (figure.value !== null) drawing.append(interval(figure, x, top + rem, rem));
-  return drawing;
+  parts.push(axis({ x, top, bottom: top + 2 * rem }, of, log, unit, size));
+  for (const end of below) parts.push(svg("path", { d: `M${x(end)} ${top - 0.3 * rem}v${2.6 * rem}`, class: "limit" }));
+  if (figure.value !== null) parts.push(interval(figure, x, top + rem, rem));
+  return canvas(width, top + 4.6 * rem, ask, ...parts);
 }
 
 // The items in the predicted order: where that is right, each mark is further right than the one above.
@@ -203,17 +220,16 @@ function stairs({ labels, given, figures, unit, ask }, size) {
   const log = wide(all);
   const of = domain(all.length ? all : [1], log);
   const x = across(size, of, log);
-  const each = 2.7 * rem;
-  const bottom = given.length * each + 0.3 * rem;
-  const drawing = canvas(width, bottom + 2.4 * rem, ask, axis({ x, top: 0, bottom }, of, log, unit, size));
+  const parts = [];
+  let y = -0.6 * rem;
   given.forEach((which, nth) => {
-    const y = nth * each + 2 * rem;
-    drawing.append(
-      text(0, y - 0.9 * rem, `${nth + 1}. ${labels[which]}: ${figures[which].text}`, { class: "label" }),
-      interval(figures[which], x, y, rem),
-    );
+    const said = `${nth + 1}. ${labels[which]}: ${figures[which].text}`;
+    const [label, lower] = wrapped(0, y + 1.8 * rem, said, size, { class: "label" });
+    y += 2.7 * rem + lower;
+    parts.push(label, interval(figures[which], x, y, rem));
   });
-  return drawing;
+  const bottom = y + 0.9 * rem;
+  return canvas(width, bottom + 2.4 * rem, ask, axis({ x, top: 0, bottom }, of, log, unit, size), ...parts);
 }
 
 function paper({ xs, low, high, x, y, unit }, { width, rem }) {
@@ -256,8 +272,8 @@ function curves({ xs, x, y, low, high, unit, given, figures, ask }, size) {
     svg("g", { class: "given line" }, svg("path", { d: path(ours) }), ...dots(ours)),
     svg("g", { class: "measured line" }, svg("path", { d: path(theirs) }),
       svg("path", { d: bars.join(""), class: "bars" }), ...dots(theirs)),
-    text(CURVE.left * rem, height + rem, `▶ ${OURS}`, { class: "given" }),
-    text(CURVE.left * rem + 10 * rem, height + rem, `● ${THEIRS}`, { class: "measured" }));
+    text(0, height + rem, `▶ ${OURS}`, { class: "given" }),
+    text(width, height + rem, `● ${THEIRS}`, { class: "measured", "text-anchor": "end" }));
 }
 
 // --- a sheet to sketch on ---

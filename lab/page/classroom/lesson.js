@@ -101,8 +101,9 @@ function ran() {
   byId("go").parentElement.hidden = REACHED[now.stage] > 1;
   if (!lesson.missing) failed(now.failed && `The run came to nothing: ${now.failed}. Run it again.`);
   part("run", ".going").hidden = now.stage !== "running";
-  part("run", ".note").hidden = !now.note;
-  part("run", ".note").textContent = now.note ? `It was run ${now.note}.` : "";
+  const note = now.note ?? lesson.note;
+  part("run", ".note").hidden = !note;
+  part("run", ".note").textContent = note ? `Not the usual way: ${note}.` : "";
   if (now.stage === "running") went(now.progress.at(-1));
   draw();
 }
