@@ -35,9 +35,14 @@ def routes(log: Log, options: Options) -> APIRouter:
             resumed(request, cursor),
             frame,
             media_type="text/event-stream",
-            prelude=b"retry:%d\n\n" % random.randint(200, 600),  # drawn, so that readers don't return all at once
+            prelude=b"retry:%d\n\n" % (options.get("retry") or drawn()),
             alive=b"event:alive\ndata\n\n",  # a comment would never reach the page's script
             options=options,
         )
 
     return router
+
+
+def drawn() -> int:
+    """Milliseconds until a reader comes back, so that not all return at once."""
+    return random.randint(200, 600)
