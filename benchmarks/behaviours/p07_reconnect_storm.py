@@ -129,7 +129,7 @@ def arrivals(opened: Sequence[float], lost: Sequence[float], ahead: int) -> Arri
 async def all_back(returns: Returns, since: int, readers: int) -> list[Return]:
     """All of them, or those that are back in time."""
     end = time.monotonic() + PATIENCE
-    while len(back := await returns(since)) < readers and time.monotonic() < end:
+    while len(back := await returns(since)) < readers and time.monotonic() < end:  # noqa: ASYNC110  (another process.s business)
         await asyncio.sleep(LOOK)
     return back
 

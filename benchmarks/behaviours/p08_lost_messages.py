@@ -17,6 +17,7 @@ from benchmarks.browser import Reader, Seen
 from benchmarks.ground import OPENING, Failed
 from benchmarks.reckoning import reckoned
 from lab.link import Link
+from lab.link.segment import Cut
 from lab.log import Log
 
 KEPT = 15
@@ -106,7 +107,7 @@ async def cut(field: Field, link: Link) -> int:
     rng, cuts = Random("P8"), 0
     for _ in range(CUTS):
         await asyncio.sleep(rng.uniform(0, BETWEEN))
-        how = "rst" if rng.random() < 0.5 else "fin"
+        how: Cut = "rst" if rng.random() < 0.5 else "fin"
         there = await link["relay"].cut(how)
         field.note("cut", f"by {how.upper()}" if there else "there was no connection just then")
         cuts += min(there, 1)

@@ -72,7 +72,7 @@ def judged(held: Sequence[float], kind: str, responses: int) -> Observation:
 
 
 def bites(subject: Subject, cured: bool) -> bool:  # noqa: FBT001  (as every experiment)
-    """responseText is all that has come since the request was sent."""
+    """A responseText is all that has come since the request was sent."""
     return not cured and "xmlhttprequest" in subject.found.about.uses
 
 

@@ -57,9 +57,7 @@ class Half:
 
     def latencies(self, zero: int) -> list[tuple[int, float]]:
         """Of each event that came, if the clock's zero were there: when it was sent (ns), ms."""
-        return [
-            (one.at, (zero - one.at) / 1e6 + self.came[one.id]) for one in self.sent if one.id in self.came
-        ]
+        return [(one.at, (zero - one.at) / 1e6 + self.came[one.id]) for one in self.sent if one.id in self.came]
 
     @property
     def error_ms(self) -> float:
