@@ -107,12 +107,16 @@ async def cut(field: Field, link: Link) -> int:
     rng, cuts = Random("P8"), 0
     for _ in range(CUTS):
         await asyncio.sleep(rng.uniform(0, BETWEEN))
-        how: Cut = "rst" if rng.random() < 0.5 else "fin"
+        how = drawn(rng)
         there = await link["relay"].cut(how)
         field.note("cut", f"by {how.upper()}" if there else "there was no connection just then")
         cuts += min(there, 1)
         await asyncio.sleep(RECOVERING)
     return cuts
+
+
+def drawn(rng: Random) -> Cut:
+    return "rst" if rng.random() < 0.5 else "fin"
 
 
 async def last_comes(reader: Reader, log: Log) -> bool:

@@ -19,6 +19,9 @@ about = About(
     },
 )
 
+RETRY = 200, 600
+"""Milliseconds until a reader comes back, drawn between these, so that not all return at once."""
+
 
 @framed
 def frame(item: Item) -> bytes:
@@ -35,14 +38,9 @@ def routes(log: Log, options: Options) -> APIRouter:
             resumed(request, cursor),
             frame,
             media_type="text/event-stream",
-            prelude=b"retry:%d\n\n" % (options.get("retry") or drawn()),
+            prelude=b"retry:%d\n\n" % random.randint(*options.get("retry", RETRY)),
             alive=b"event:alive\ndata\n\n",  # a comment would never reach the page's script
             options=options,
         )
 
     return router
-
-
-def drawn() -> int:
-    """Milliseconds until a reader comes back, so that not all return at once."""
-    return random.randint(200, 600)
