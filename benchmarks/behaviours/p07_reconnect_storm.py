@@ -30,7 +30,7 @@ RETRY_MS = 500, 4000
 """Between which the server draws the retry that it tells an EventSource, with the cure."""
 
 SETTING_OUT_MS = 500
-"""In which the readers of a page set out, so that those that poll do so at different instants."""
+"""In which all readers set out, one after the other, so that each of those that poll does so at another instant."""
 
 PATIENCE = 15.0
 """Seconds in which readers have to be back."""
@@ -44,11 +44,12 @@ come in one group, or in two where the server comes back in between; of those wh
 
 # Each follows at an origin of its own, or the browser's cache would send requests for one address one by one.
 # Where nothing is random, retry.js waits just as long as it may.
-FOLLOW = """async ([name, origins, fixed, within]) => {
+FOLLOW = """async ([name, origins, fixed, within, later]) => {
     const { follow } = await import("/lab/follow.js");
     if (fixed) Math.random = () => 1;
     const policy = fixed ? { first: fixed / 2, longest: fixed } : {};
     window.readers = [];
+    await new Promise((done) => setTimeout(done, later));
     for (const origin of origins) {
         readers.push(follow(name, { origin, ...policy }));
         await new Promise((done) => setTimeout(done, within / origins.length));
@@ -104,7 +105,8 @@ async def visited(field: Field, server: ServerProcess, *, cured: bool) -> Return
         tabs.append(await visitor.new_page())
         await tabs[-1].goto(f"{server.origins[0]}/lab/trial.html")
     asked = [field.subject.name, server.origins, 0 if cured else FIXED, SETTING_OUT_MS]
-    await asyncio.gather(*(tab.evaluate(FOLLOW, asked) for tab in tabs))
+    later = SETTING_OUT_MS / EACH / VISITORS
+    await asyncio.gather(*(tab.evaluate(FOLLOW, [*asked, nth * later]) for nth, tab in enumerate(tabs)))
     if not all([await tab.evaluate(OPENED, OPENING) for tab in tabs]):
         raise Failed(f"some of {VISITORS * EACH} readers did not open within {OPENING:g} s")
     return lambda since: returned_in(tabs, since)
@@ -168,7 +170,8 @@ experiment = Experiment(
     "the server's retry says, here the same second for all.",
     expected="All connections break in the same instant, so all readers count from the same instant, and come back in "
     f"the same instant: {TOO_MANY:.0%} of them and more within {WINDOW * 1000:.0f} ms. The new server gets "
-    "in a moment what the old one got over hours. Who polls is not cut but hears of it at the next poll, and each has its own.",
+    "in a moment what the old one got over hours. Who polls is not cut but hears of it at the next poll, and each has "
+    "its own.",
     cure="Full jitter, as everything in this lab does it that reconnects by hand: wait at random between nothing and a "
     "bound that doubles. EventSource can't draw lots; the server does that for it, with another retry for each "
     f"connection (here {RETRY_MS[0]} to {RETRY_MS[1]} ms).",

@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -21,13 +22,24 @@ FRESH = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)
 """SIGINT as a process has it that was started in a terminal, whatever the tests were started by."""
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder with a short name: a socket of Chromium's own would not fit into pytest's."""
+    with TemporaryDirectory(prefix="ending-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def names(folder: Path) -> list[str]:
+    """Of what is in it."""
+    return [one.name for one in folder.iterdir()]
+
+
 @asynccontextmanager
-async def running(command: Sequence[str], folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """It, with a folder of its own for everything temporary, and one for its results."""
-    (folder / "temporary").mkdir()
+async def running(command: Sequence[str], out: Path, temporary: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """It, with a folder for everything temporary, and one for its results."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", FRESH, *command, "--out", str(folder / "out")),
-        env={**os.environ, "TMPDIR": str(folder / "temporary")},
+        *(sys.executable, "-c", FRESH, *command, "--out", str(out)),
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -56,15 +68,15 @@ async def at_work(pid: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-async def test_nothing_is_left(tmp_path: Path, command: str, how: signal.Signals) -> None:
+async def test_nothing_is_left(tmp_path: Path, temporary: Path, command: str, how: signal.Signals) -> None:
     if reason := missing("chromium"):
         pytest.skip(f"unavailable: {reason}")
-    async with running(COMMANDS[command], tmp_path) as process:
+    async with running(COMMANDS[command], tmp_path / "out", temporary) as process:
         children = await at_work(process.pid)
-        assert list((tmp_path / "temporary").iterdir()), "there is nothing that could be left"
+        assert names(temporary), "there is nothing that could be left"
         process.send_signal(how)
         async with asyncio.timeout(30):
             assert await process.wait() == 130
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []
-    assert [one.name for one in (tmp_path / "temporary").iterdir()] == []
+    assert names(temporary) == []
