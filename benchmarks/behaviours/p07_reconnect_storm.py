@@ -20,8 +20,8 @@ VISITORS, EACH = 4, 6
 more of one visitor's WebSockets at once would be slowed down by Chromium itself, by seconds.
 """
 
-GROUPS, IN_GROUP = 6, 10
-"""The same natively: how many set out one after the other, and how many of them together."""
+NATIVE = 48
+"""Readers natively."""
 
 FIXED = 1.0
 """Seconds that readers wait each time without the cure: more than a server takes to be there again."""
@@ -30,7 +30,7 @@ RETRY_MS = 500, 4000
 """Between which the server draws the retry that it tells an EventSource, with the cure."""
 
 SETTING_OUT_MS = 500
-"""In which all readers set out, one after the other, so that each of those that poll does so at another instant."""
+"""In which all readers of a browser set out, one by one: those that poll then do so each at another instant."""
 
 PATIENCE = 15.0
 """Seconds in which readers have to be back."""
@@ -70,7 +70,7 @@ Returns = Callable[[int], Awaitable[list[Return]]]
 async def observe(field: Field, cured: bool) -> Observation:  # noqa: FBT001  (as every experiment)
     server = await field.server(ports=EACH, retry=RETRY_MS if cured else (round(FIXED * 1000),) * 2)
     native = field.engine_name == "native"
-    readers = GROUPS * IN_GROUP if native else VISITORS * EACH
+    readers = NATIVE if native else VISITORS * EACH
     returns = await (crowded if native else visited)(field, server, cured=cured)
     field.note(f"{readers} readers are open")
     ended = clock.now()
@@ -88,11 +88,10 @@ async def observe(field: Field, cured: bool) -> Observation:  # noqa: FBT001  (a
 
 
 async def crowded(field: Field, server: ServerProcess, *, cured: bool) -> Returns:
-    """Native readers, in a process of their own. They set out in groups: else those that poll would keep in step."""
+    """Native readers, in a process of their own. They set out one by one: else those that poll would keep in step."""
     crowd = await field.stack.enter_async_context(crowding())
-    for _ in range(GROUPS):
-        await crowd.join(field.subject, server.origins[0], IN_GROUP, "jittered" if cured else "fixed")
-        await asyncio.sleep(SETTING_OUT_MS / 1000 / GROUPS)
+    for _ in range(NATIVE):
+        await crowd.join(field.subject, server.origins[0], 1, "jittered" if cured else "fixed")
     return crowd.returned
 
 
@@ -165,7 +164,7 @@ experiment = Experiment(
     title="All come back at once",
     question="How many readers come upon a server in the same instant, when it is there again?",
     fixture=f"{VISITORS * EACH} readers follow in a browser, in the pages of {VISITORS} visitors; natively it is "
-    f"{GROUPS * IN_GROUP}. The server is killed, and another is started in its place {DOWN:g} s later. Each reader "
+    f"{NATIVE}. The server is killed, and another is started in its place {DOWN:g} s later. Each reader "
     f"waits {FIXED:g} s, and tries again, and so on, as long as it takes. EventSource waits by itself for as long as "
     "the server's retry says, here the same second for all.",
     expected="All connections break in the same instant, so all readers count from the same instant, and come back in "

@@ -20,7 +20,7 @@ from lab.link import Link
 from lab.link.segment import Cut
 from lab.log import Log
 
-KEPT = 15
+KEPT = 5
 """Events that the log keeps: what a reader easily misses while it is away."""
 
 CUTS = 10
@@ -33,7 +33,7 @@ RECOVERING = 0.4
 EVERY, IN_A_ROW, REST = 0.01, 40, 0.2
 """Seconds between two events; after so many in a row, a rest in which also the slowest reaches the end of the log."""
 
-POLLED = 0.05
+POLLED = 0.03
 """Seconds between two polls of what polls: less than the log's memory."""
 
 PATIENCE = 15.0
