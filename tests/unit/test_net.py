@@ -540,7 +540,7 @@ async def test_a_long_poll_pays_twice_what_a_stream_pays() -> None:
 
 
 def test_a_command_that_ends_at_once_is_no_error() -> None:
-    """uvloop has closed its input before anything could be written to it."""
+    """Its input is closed then, and uvloop can write nothing to it."""
 
     async def many() -> list[str]:
         return await asyncio.gather(*(namespaces.inside(HERE, "true") for _ in range(20)))
