@@ -37,7 +37,9 @@ LOOK = 1.0
 
 @dataclass(frozen=True)
 class Silence:
-    """What became of one reader's connection: when it was first told of a loss (s), None if it was not; how often."""
+    """What became of one reader's connection: after how many seconds of silence it was first told of a loss, None if it
+    was not; how often.
+    """
 
     lost_s: float | None
     times: int
@@ -50,13 +52,13 @@ async def observe(field: Field, cured: bool) -> Observation:  # noqa: FBT001  (a
     readers = {name: await behind(field, name, settings) for name in proxies(field.subject)}
     readers[HOLE] = await before_a_hole(field, settings)
     field.note("silence begins")
-    began, end = time.monotonic_ns(), time.monotonic() + seconds
+    end = time.monotonic() + seconds
     known: dict[str, Silence] = {}
     told: set[str] = set()
     while time.monotonic() < end:
         await asyncio.sleep(LOOK)
-        for name, reader in readers.items():
-            known[name] = await silent(reader, began)
+        for name, (reader, since) in readers.items():
+            known[name] = await silent(reader, since)
             if known[name].times and name not in told:
                 told.add(name)
                 field.note(f"lost: {known[name].why}", name)
@@ -67,7 +69,11 @@ def proxies(subject: Subject) -> list[str]:
     return [name for name in LIMITS if "websocket" not in subject.found.about.uses or name in UPGRADES]
 
 
-async def behind(field: Field, proxy: str, settings: Mapping[str, Any]) -> Reader:
+Hushed = tuple[Reader, int]
+"""A reader, and since when its connection is silent: CLOCK_MONOTONIC, ns."""
+
+
+async def behind(field: Field, proxy: str, settings: Mapping[str, Any]) -> Hushed:
     """A reader that is open, through that proxy. Its page comes from the server itself."""
     server, link = await field.server(**settings), await field.link(f"proxy:{proxy}")
     origin = await link.through(server.origins[0])
@@ -76,10 +82,10 @@ async def behind(field: Field, proxy: str, settings: Mapping[str, Any]) -> Reade
     if not await reader.opened(OPENING):
         raise Failed(f"did not open through {proxy} within {OPENING:g} s")
     await server.ask("append", data="news")  # some proxies count from the first that passed
-    return reader
+    return reader, time.monotonic_ns()
 
 
-async def before_a_hole(field: Field, settings: Mapping[str, Any]) -> Reader:
+async def before_a_hole(field: Field, settings: Mapping[str, Any]) -> Hushed:
     """A reader that is open, on a network that has just begun to drop every packet."""
     link = await field.link(NET)
     server = await field.server(link, **settings)
@@ -88,7 +94,7 @@ async def before_a_hole(field: Field, settings: Mapping[str, Any]) -> Reader:
         raise Failed(f"did not open through {NET} within {OPENING:g} s")
     await asyncio.sleep(LOOK)
     await link["net"].set(blackhole=True)
-    return reader
+    return reader, time.monotonic_ns()
 
 
 async def silent(reader: Reader, since: int) -> Silence:
