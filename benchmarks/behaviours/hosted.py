@@ -34,9 +34,9 @@ class Hosted:
 
 
 @asynccontextmanager
-async def hosted(subject: Subject, before: Before) -> AsyncIterator[Hosted]:
+async def hosted(subject: Subject, before: Before, log: Log | None = None) -> AsyncIterator[Hosted]:
     """A lab that offers the subject on a free port; gone at the end."""
-    log, sockets = Log(), listen()
+    log, sockets = log or Log(), listen()
     here = origin(sockets[0])
     allowed = [here]
     app = before(create_app(log, [subject], origins=allowed))

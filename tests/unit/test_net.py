@@ -24,8 +24,9 @@ from scipy.stats import binom
 
 from benchmarks import engines
 from benchmarks.browser import launched
+from lab import terminal
 from lab.errors import UserError
-from lab.link import Place, laid, namespaces, net, parse
+from lab.link import HERE, Place, laid, namespaces, net, parse
 from lab.link.namespaces import BESIDE, FAR, IMPAIRED, NEAR
 from lab.link.net import Net
 from lab.process import read_ledger, server_process
@@ -536,3 +537,12 @@ async def test_a_long_poll_pays_twice_what_a_stream_pays() -> None:
     assert p50["long_polling", 20] == pytest.approx(2 * p50["sse", 20], rel=0.2)
     assert p50["long_polling", 1] == pytest.approx(p50["sse", 1], rel=0.2)
     assert p50["sse", 20] == pytest.approx(50, rel=0.2)
+
+
+def test_a_command_that_ends_at_once_is_no_error() -> None:
+    """Its input is closed then, and uvloop can write nothing to it."""
+
+    async def many() -> list[str]:
+        return await asyncio.gather(*(namespaces.inside(HERE, "true") for _ in range(20)))
+
+    assert terminal.run(many()) == [""] * 20
