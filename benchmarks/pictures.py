@@ -15,7 +15,9 @@ from benchmarks.browser import Chromium, Page, launched
 from lab.errors import UserError
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
-WIDE, PHONE = {"width": 1360, "height": 850}, {"width": 390, "height": 844}
+WIDE, PHONE, BOARD = (1360, 850), (390, 844), (1600, 900)
+"""Sizes of windows, in CSS pixels."""
+
 STUDENTS = ("Ada", "Grace", "Alan", "Radia", "Vint", "Barbara", "Tim", "")
 PATIENCE = 60.0
 """Seconds for a command to say where it is, or for a page to show what is waited for."""
@@ -55,9 +57,13 @@ async def take(page: Page, name: str, *, dark: bool = False) -> None:
     await page.screenshot(path=FOLDER / f"{name}.png")
 
 
+async def _size(page: Page, size: tuple[int, int]) -> None:
+    await page.set_viewport_size({"width": size[0], "height": size[1]})
+
+
 async def demo(browser: Chromium) -> None:
     async with running("demo", "--no-browser") as url, browser.page("about:blank") as page:
-        await page.set_viewport_size(WIDE)
+        await _size(page, WIDE)
         await page.goto(url)
         await page.locator(".lane").nth(5).wait_for()
         await page.wait_for_timeout(6000)
@@ -70,14 +76,14 @@ async def demo(browser: Chromium) -> None:
         await page.wait_for_timeout(4000)
         await lane.scroll_into_view_if_needed()
         await take(page, "wire")
-        await page.set_viewport_size(PHONE)
+        await _size(page, PHONE)
         await take(page, "demo-phone")
 
 
 async def lesson(browser: Chromium) -> None:
     """From the predictions to the confrontation, with answers as people give them."""
     async with running("lesson", "run", "polling", "--no-browser") as url, browser.page("about:blank") as page:
-        await page.set_viewport_size(WIDE)
+        await _size(page, WIDE)
         await page.goto(url)
         await page.locator("main").wait_for()
         await _answer(page, "#predict")
@@ -109,7 +115,7 @@ async def class_(browser: Chromium) -> None:
         arguments = ("class", "--no-browser", "--port", "0", "--out", str(Path(folder) / "class"))
         async with running(*arguments) as url, AsyncExitStack() as stack:
             board = await stack.enter_async_context(browser.page("about:blank"))
-            await board.set_viewport_size({"width": 1600, "height": 900})
+            await _size(board, BOARD)
             await board.goto(url)
             await board.locator("#board").wait_for()
             code = await board.locator("#code").inner_text()
@@ -127,7 +133,7 @@ async def class_(browser: Chromium) -> None:
 
 async def _joined(browser: Chromium, stack: AsyncExitStack, url: str, code: str, name: str) -> Page:
     page = await stack.enter_async_context(browser.page("about:blank"))
-    await page.set_viewport_size(PHONE)
+    await _size(page, PHONE)
     await page.goto(re.sub(r"(http://[^/]+).*", r"\1/", url))
     await page.locator("#code").fill(code)
     await page.locator("#name").fill(name)
