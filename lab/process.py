@@ -345,7 +345,7 @@ async def work(orders: Mapping[str, Any]) -> None:
         hosts = [*orders["hosts"], *orders["names"], "localhost"]
         seats = None if orders["seats"] is None else set(orders["seats"])
         app = create_app(log, only, origins=origins, hosts=hosts, settings=settings, seats=seats)
-        async with serving(app, log, sockets, orders["options"]) as server:
+        async with serving(app, log, sockets, orders["options"], signals=True) as server:
             worker = Worker(log, server, settings, origins, seats)
             await obey(worker)
             await worker.stop()
