@@ -359,7 +359,7 @@ async def work(orders: Mapping[str, Any]) -> None:
         seats = None if orders["seats"] is None else set(orders["seats"])
         allowed = [*origins, *orders["friends"]]
         app = create_app(log, only, origins=allowed, hosts=hosts, settings=settings, seats=seats)
-        async with serving(app, log, sockets, orders["options"]) as server:
+        async with serving(app, log, sockets, orders["options"], signals=True) as server:
             worker = Worker(log, server, settings, origins=origins, allowed=allowed, seats=seats)
             await obey(worker)
             await worker.stop()

@@ -41,7 +41,7 @@ async def hosted(subject: Subject, before: Before, log: Log | None = None) -> As
     allowed = [here]
     app = before(create_app(log, [subject], origins=allowed))
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
-    async with serving(app, log, sockets, subject.options.server, signals=False) as server:
+    async with serving(app, log, sockets, subject.options.server) as server:
         yield Hosted(log, server, here, allowed)
 
 
