@@ -19,6 +19,9 @@ WIDE, PHONE, BOARD = (1360, 850), (390, 844), (1600, 900)
 """Sizes of windows, in CSS pixels."""
 
 STUDENTS = ("Ada", "Grace", "Alan", "Radia", "Vint", "Barbara", "Tim", "")
+GUESSES = ("500", "200", "240", "260", "300", "480")
+"""In ms: that half of the events are as old as the whole pause, and most of them about as old as half of it."""
+
 PATIENCE = 60.0
 """Seconds for a command to say where it is, or for a page to show what is waited for."""
 
@@ -50,11 +53,11 @@ async def _address(process: asyncio.subprocess.Process) -> str:
     raise UserError(f"pushlab has ended without an address: {said.strip()}")
 
 
-async def take(page: Page, name: str, *, dark: bool = False) -> None:
-    """A picture of what is in view."""
+async def take(page: Page, name: str, *, dark: bool = False, whole: bool = False) -> None:
+    """A picture of what is in view, or of the whole page."""
     await page.emulate_media(color_scheme="dark" if dark else "light")
     await page.wait_for_timeout(300)
-    await page.screenshot(path=FOLDER / f"{name}.png")
+    await page.screenshot(path=FOLDER / f"{name}.png", full_page=whole)
 
 
 async def _size(page: Page, size: tuple[int, int]) -> None:
@@ -98,9 +101,9 @@ async def lesson(browser: Chromium) -> None:
 
 
 async def _answer(page: Page, step: str) -> None:
-    """Say something to each question: what stands there, or half of what may."""
-    for field in await page.locator(f"{step} .questions input[type=number]").all():
-        await field.fill("400")
+    """Say something to each question, as people do."""
+    for nth, field in enumerate(await page.locator(f"{step} .questions input[type=number]").all()):
+        await field.fill(GUESSES[nth % len(GUESSES)])
     for choice in await page.locator(f"{step} .questions fieldset").all():
         radio = choice.locator("input[type=radio]")
         if await radio.count():
@@ -127,8 +130,8 @@ async def class_(browser: Chromium) -> None:
             await take(phones[0], "student")
             await board.locator("#result svg, #result table").first.wait_for(timeout=PATIENCE * 1000)
             await _vote(board, phones)
-            await take(board, "board")
-            await take(board, "board-dark", dark=True)
+            await take(board, "board", whole=True)
+            await take(board, "board-dark", dark=True, whole=True)
 
 
 async def _joined(browser: Chromium, stack: AsyncExitStack, url: str, code: str, name: str) -> Page:
@@ -148,7 +151,9 @@ async def _vote(board: Page, phones: list[Page]) -> None:
     await board.get_by_role("button", name="Ask", exact=True).click()
     for nth, phone in enumerate(phones):
         await phone.locator("#ballot button, #ballot input").nth((0, 1, 1, 2, 1, 0, 1, 1)[nth]).click()
-    await board.wait_for_timeout(1500)
+    await board.get_by_text("8 have voted").wait_for()
+    await board.get_by_role("button", name="Show them now").click()
+    await board.wait_for_timeout(1000)
 
 
 async def main() -> None:
