@@ -1,5 +1,5 @@
 # `make bench` and `make test` set up by themselves what is missing; `make setup` does only that.
-.PHONY: setup systems bench report behaviours behaviours-long lessons test test-slow lint format lock clean
+.PHONY: setup systems bench report behaviours behaviours-long demo lessons class pictures test test-slow lint format lock clean
 bin := .venv/bin
 
 setup: .venv/ready
@@ -24,8 +24,17 @@ behaviours-long: .venv/ready  # those that take minutes, too, and a thousand ran
 lessons: .venv/ready  # do they still explain what is measured here?
 	$(bin)/pushlab lesson check $(ARGS)
 
-test: .venv/ready
-	$(bin)/pytest -m "not slow" $(ARGS)
+demo: .venv/ready  # opens the browser
+	$(bin)/pushlab demo $(ARGS)
+
+class: .venv/ready  # ARGS="--address wlan0" for a class that is in a network
+	$(bin)/pushlab class $(ARGS)
+
+pictures: .venv/ready  # of the classroom's pages as they run, for the docs
+	$(bin)/python -m benchmarks.pictures
+
+test: .venv/ready  # in two processes; what is marked `alone` comes last, in one of them
+	$(bin)/pytest -m "not slow" -n 2 $(ARGS)
 
 test-slow: .venv/ready
 	$(bin)/pytest -m slow $(ARGS)

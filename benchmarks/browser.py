@@ -24,7 +24,7 @@ from lab.link import HERE, Place
 from lab.log import Cursor
 from lab.transport import Options, Subject
 
-__all__ = ["AS_LAUNCHED", "Broken", "BrowserError", "Chromium", "Clock", "Engine", "Reader", "Seen", "launched"]
+__all__ = ["AS_LAUNCHED", "Broken", "BrowserError", "Chromium", "Clock", "Engine", "Page", "Reader", "Seen", "launched"]
 
 BrowserError = Error
 """What Playwright raises when a browser or a page has gone."""
@@ -220,7 +220,7 @@ class Chromium(_Browser):
     async def try_clock(self, origin: str) -> None:
         """Checked by pings: the two ways must agree within what the pings can tell."""
         async with self.evaluating(f"{origin}/lab/trial.html") as page:
-            pinged, bound, step = await _ping(page)
+            pinged, bound, step = await ping(page)
             exact, _ = await self.time_origin(page)
         apart = abs(pinged - exact) / 1e6
         method = f"NavigationStart on CLOCK_MONOTONIC; pings agree to {apart:.3f} ms and can tell {bound:.3f} ms"
@@ -260,11 +260,11 @@ class Pinged(_Browser):
 
     async def try_clock(self, origin: str) -> None:
         async with self.page(f"{origin}/lab/trial.html") as page:
-            _, bound, step = await _ping(page)
+            _, bound, step = await ping(page)
         self.clock = Clock(f"smallest round trip of {PINGS} pings over a WebSocket, in each page", bound, step)
 
     async def time_origin(self, page: "Evaluates") -> tuple[int, float]:
-        origin, bound, _ = await _ping(page, PINGS if self.fresh else 10)
+        origin, bound, _ = await ping(page, PINGS if self.fresh else 10)
         return origin, bound
 
 
@@ -274,7 +274,7 @@ class Evaluates(Protocol):
     async def evaluate(self, expression: str) -> Any: ...
 
 
-async def _ping(page: Evaluates, count: int = PINGS) -> tuple[int, float, float]:
+async def ping(page: Evaluates, count: int = PINGS) -> tuple[int, float, float]:
     """The page's time origin on the server's clock (ns), the strict bound of that and the clock's step (ms)."""
     pings = await page.evaluate(f"pings({count})")
     sent, server, received = min(pings["rounds"], key=lambda ping: ping[2] - ping[0])

@@ -1,6 +1,7 @@
 """The scenario `bulk`: 20 MB through one page, for what that does to the memory of the page's own process."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from benchmarks.browser import Chromium, Engine
 from lab import cost
 from lab.errors import UserError
 from lab.process import ServerProcess, read_ledger
-from lab.transport import Subject
+from lab.transport import Options, Subject
 
 SOURCE = "metronome:rate=1600,size=16384,count=1221"
 """20.0 MB within 0.8 s."""
@@ -64,12 +65,12 @@ async def measure(server: ServerProcess, whom: Subject, engine: Engine) -> Growt
             f"bulk is measured in Chromium alone: no page of {engine.name} can be had that no tool inspects"
         )
     async with bare_page(engine.browser) as page:
-        await _open(page, whom, server.origins[0])
+        await opened(page, whom, server.origins[0])
         pid = await renderer(page)
         await page.send("HeapProfiler.collectGarbage")
         before = cost.memory_kib([pid])
         async with _watching(pid) as held:
-            sent = await _deliver(server, page)
+            sent = await deliver(server, page, SOURCE)
             end = cost.memory_kib([pid])
         await page.send("HeapProfiler.collectGarbage")
         kept = cost.memory_kib([pid])
@@ -78,8 +79,13 @@ async def measure(server: ServerProcess, whom: Subject, engine: Engine) -> Growt
     return Growth(sent, delivered, peak - before.kib, end.kib - before.kib, kept.kib - before.kib, before.kind)
 
 
-async def _open(page: BarePage, whom: Subject, origin: str) -> None:
-    asked = urlencode({"transport": whom.name, "cursor": "now"})
+async def opened(page: BarePage, whom: Subject, origin: str, options: Options | None = None) -> None:
+    """Have the page follow, and wait until it is open.
+
+    Raises:
+        UserError: it did not open.
+    """
+    asked = urlencode({"transport": whom.name, "cursor": "now", "options": json.dumps(options or {})})
     await page.goto(f"{origin}/lab/trial.html?{asked}")
     await page.evaluate(
         "new Promise((done) => { const look = () => window.trial ? done() : setTimeout(look, 5); look(); })"
@@ -88,10 +94,10 @@ async def _open(page: BarePage, whom: Subject, origin: str) -> None:
         raise UserError(f"{whom.name} did not open in {OPENING:g} s")
 
 
-async def _deliver(server: ServerProcess, page: BarePage) -> int:
+async def deliver(server: ServerProcess, page: BarePage, source: str) -> int:
     """Play the source until the page has got all of it; the number of events."""
     _, start = read_ledger(server.ledger)
-    await server.play(SOURCE, spin=False)
+    await server.play(source, spin=False)
     sent, _ = read_ledger(server.ledger, start)
     last = sent[-1]
     await page.evaluate(f"trial.until(() => trial.reached({last.epoch}, {last.id}), {PATIENCE})")

@@ -324,7 +324,7 @@ def run_lesson(
         int, typer.Option(parser=whole(0, 65535), metavar="<int>", help="Where the page is found; 0 = a free one.")
     ] = 0,
     *,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
 ) -> None:
     """Open a lesson's page, and measure what it asks for, until Ctrl-C."""
     import webbrowser  # noqa: PLC0415
@@ -333,7 +333,7 @@ def run_lesson(
     from lab.classroom import lesson as written  # noqa: PLC0415
 
     chosen = written.lesson(name, written.lessons())
-    run(lecture.run(chosen, port, tell, webbrowser.open if browser else lambda _url: None))
+    run(lecture.run(chosen, port, tell, (lambda _url: None) if no_browser else webbrowser.open))
 
 
 @lesson_app.command(name="check")
@@ -363,6 +363,24 @@ def write_handout(
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(handout.handout(chosen), encoding="utf-8")
     show(str(file))
+
+
+@app.command()
+def demo(
+    *,
+    source: Annotated[str, typer.Option(help=SOURCE)] = "steady:rate=20,size=100",
+    transport: Annotated[
+        list[str] | None, typer.Option(help="Shown at first; several with commas, or repeated; all plain ones if none.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(parser=whole(0, 65535), metavar="<int>", help="Where the page is; 0 = a free one.")
+    ] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
+) -> None:
+    """Show the same events in every transport, live, and break them: in a browser on this machine, until Ctrl-C."""
+    from lab.classroom import demo as classroom  # noqa: PLC0415  (see the head of this file)
+
+    run(classroom.demo(classroom.Asked(source, listed(transport), port, browser=not no_browser), tell))
 
 
 @app.command(name="class")

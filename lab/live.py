@@ -41,7 +41,7 @@ async def serve(source: SourceSpec, host: str, port: int, tell: Tell) -> None:
     token = secrets.token_urlsafe(16) if source.kind == "http" else None
     log, stop = Log(), asyncio.Event()
     app = create_app(log, offered, origins=origins, hosts=hosts, token=token)
-    async with serving(app, log, sockets):
+    async with serving(app, log, sockets, signals=True):
         on_signal(stop.set)
         _welcome(source, hosts, ports, token, tell)
         async with asyncio.TaskGroup() as group:

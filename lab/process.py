@@ -180,6 +180,11 @@ class ServerProcess(Child):
         self._speak_to(await start("lab.process", json.dumps(orders), place=self._place))
         await self.ready()
 
+    async def befriend(self, origins: Iterable[str]) -> None:
+        """Let pages of these origins use it, from now on; after `again`, too, from its first moment on."""
+        self._orders["friends"].extend(origins)
+        await self.ask("allow", origins=self._orders["friends"])
+
     async def seat(self, key: str) -> None:
         """Let in whoever has that key, from now on; after `again`, too."""
         self._orders["seats"].append(key)
@@ -219,6 +224,7 @@ async def server_process(  # noqa: PLR0913  (what differs between servers, named
             "settings": dict(settings or {}),
             "options": dict(options or {}),
             "names": list(names),
+            "friends": [],
             "seats": None if seats is None else list(seats),
             "ledger": str(ledger),
         }
@@ -234,11 +240,18 @@ async def server_process(  # noqa: PLR0913  (what differs between servers, named
 class Worker:
     """The child's end: does what it is told; one method a request."""
 
-    def __init__(
-        self, log: Log, server: Server, settings: dict[str, Any], origins: list[str], seats: set[str] | None = None
+    def __init__(  # noqa: PLR0913  (all that there is to control)
+        self,
+        log: Log,
+        server: Server,
+        settings: dict[str, Any],
+        *,
+        origins: list[str],
+        allowed: list[str],
+        seats: set[str] | None = None,
     ) -> None:
         self.log, self.server, self.settings, self.seats = log, server, settings, seats
-        self._allowed, self._origins = origins, list(origins)
+        self._origins, self._allowed = origins, allowed
         self.playing: asyncio.Task[None] | None = None
 
     async def origins(self) -> list[str]:
@@ -344,9 +357,10 @@ async def work(orders: Mapping[str, Any]) -> None:
         only: list[Subject] = [subject(name, offered) for name in orders["only"]]
         hosts = [*orders["hosts"], *orders["names"], "localhost"]
         seats = None if orders["seats"] is None else set(orders["seats"])
-        app = create_app(log, only, origins=origins, hosts=hosts, settings=settings, seats=seats)
-        async with serving(app, log, sockets, orders["options"]) as server:
-            worker = Worker(log, server, settings, origins, seats)
+        allowed = [*origins, *orders["friends"]]
+        app = create_app(log, only, origins=allowed, hosts=hosts, settings=settings, seats=seats)
+        async with serving(app, log, sockets, orders["options"], signals=True) as server:
+            worker = Worker(log, server, settings, origins=origins, allowed=allowed, seats=seats)
             await obey(worker)
             await worker.stop()
     if os.getppid() != parent:  # it was killed, and can't clear away any more

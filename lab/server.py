@@ -35,7 +35,7 @@ class Bounded(Counted):
 class Server(uvicorn.Server):
     """Ends the log as soon as it is told to stop: uvicorn waits for responses, and those wait for the log."""
 
-    def __init__(self, config: uvicorn.Config, log: Log, *, signals: bool = True) -> None:
+    def __init__(self, config: uvicorn.Config, log: Log, *, signals: bool) -> None:
         super().__init__(config)
         state = State()
         self.server_state, self.meter = state, state.meter
@@ -125,13 +125,14 @@ async def serving(
     sockets: Sequence[socket.socket],
     options: Mapping[str, Any] | None = None,
     *,
-    signals: bool = True,
+    signals: bool = False,
 ) -> AsyncIterator[Server]:
     """A server in this process and this event loop, ready to answer; stopped, with the log closed, at the end.
 
     Args:
         options: of uvicorn: what a variant asks of the server as a whole.
-        signals: whether SIGINT and SIGTERM end it; False where they are somebody else's.
+        signals: whether SIGINT and SIGTERM end it: for the one server that a process is there for. Of two that overlap
+            the later one would put back the handlers of the other.
 
     Raises:
         UserError: something that a transport needs beside its routes could not start.

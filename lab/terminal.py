@@ -1,8 +1,10 @@
-"""What commands need of a terminal: two streams to speak to, and Ctrl-C."""
+"""What commands need of a terminal: two streams to speak to, Ctrl-C, and SIGTERM."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,7 +14,7 @@ from rich.table import Table
 from lab.process import loop_factory
 
 INTERRUPTED = 130
-"""The exit code of what Ctrl-C ended, as shells have it."""
+"""The exit code of what Ctrl-C ended, as shells have it; of what SIGTERM ended, too."""
 
 Result = TypeVar("Result")
 
@@ -51,10 +53,38 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+class Terminated(Exception):
+    """The process was asked to end."""
+
+
 def interrupted(work: Coroutine[Any, Any, object]) -> bool:
-    """Whether it was Ctrl-C that ended it."""
+    """Whether it was ended from outside: by Ctrl-C, or by SIGTERM, which is taken for the same."""
     try:
-        run(work)
-    except KeyboardInterrupt:
+        run(_terminable(work))
+    except (KeyboardInterrupt, Terminated):
         return True
     return False
+
+
+async def _terminable(work: Coroutine[Any, Any, object]) -> None:
+    """The work, cancelled at SIGTERM so that it takes down what it has begun: else all of that would stay behind.
+
+    Raises:
+        Terminated: so it ended.
+    """
+    doing, asked = asyncio.current_task(), asyncio.Event()
+    assert doing
+
+    def end() -> None:
+        if not asked.is_set():  # a second one would end the taking down
+            asked.set()
+            doing.cancel()
+
+    with suppress(NotImplementedError):  # Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if asked.is_set():
+            raise Terminated from None
+        raise

@@ -64,11 +64,11 @@ class Field:
         """
         return await self.stack.enter_async_context(links.laid(links.parse(text)))
 
-    async def server(self, link: Link | None = None, **settings: Any) -> ServerProcess:
+    async def server(self, link: Link | None = None, *, ports: int = 1, **settings: Any) -> ServerProcess:
         """One that offers the subject, with these settings of the lab: heartbeat=0, watchdog=2."""
         place = (link or Link(links.LinkSpec())).server
         options = self.subject.options.server
-        process = server_process([self.subject.name], settings=settings, options=options, place=place)
+        process = server_process([self.subject.name], ports=ports, settings=settings, options=options, place=place)
         return await self.stack.enter_async_context(process)
 
     async def engine(

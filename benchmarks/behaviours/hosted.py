@@ -34,14 +34,14 @@ class Hosted:
 
 
 @asynccontextmanager
-async def hosted(subject: Subject, before: Before) -> AsyncIterator[Hosted]:
+async def hosted(subject: Subject, before: Before, log: Log | None = None) -> AsyncIterator[Hosted]:
     """A lab that offers the subject on a free port; gone at the end."""
-    log, sockets = Log(), listen()
+    log, sockets = log or Log(), listen()
     here = origin(sockets[0])
     allowed = [here]
     app = before(create_app(log, [subject], origins=allowed))
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
-    async with serving(app, log, sockets, subject.options.server, signals=False) as server:
+    async with serving(app, log, sockets, subject.options.server) as server:
         yield Hosted(log, server, here, allowed)
 
 

@@ -18,6 +18,9 @@ from lab.errors import UserError
 PERCENTILE = re.compile(r"latency_ms\.p(\d+(?:\.\d+)?)")
 """Of these there may be any, also where a summary does not have it."""
 
+OVER = re.compile(r"latency_ms\.over_(\d+(?:\.\d+)?)")
+"""The share of events that took longer than so many ms; no summary has that."""
+
 NEVER = ("fault.", "open_ms", "first_event_ms")
 """Paths of what never happened where there is nothing, and is not merely unknown."""
 
@@ -78,19 +81,26 @@ class Evidence:
             return Figure(None, why=f"{row['state']}: {row['reason']}")
         if match := PERCENTILE.fullmatch(of.measure):
             return _percentile(trials, float(match[1]))
+        if OVER.fullmatch(of.measure):
+            return over_rounds(self._rounds(of, trials))
         leaf = at_path(row, of.measure)
         if leaf is None:
             never = of.measure.startswith(NEVER)
             return Figure(None, why="it never happened" if never else "it is not known", absent=never)
-        rounds = {trial.round: of_trial for trial in trials if (of_trial := self.of_trial(of, trial)) is not None}
+        rounds = self._rounds(of, trials)
         if isinstance(leaf, Mapping):
             return _limited(leaf["value"], leaf["low"], leaf["high"], rounds)
         return over_rounds(rounds)
+
+    def _rounds(self, of: OfCell, trials: Iterable[Trial]) -> Rounds:
+        return {trial.round: of_trial for trial in trials if (of_trial := self.of_trial(of, trial)) is not None}
 
     def of_trial(self, of: OfCell, trial: Trial) -> float | None:
         """What the value is in one trial of its cell; None where that can't be told."""
         if match := PERCENTILE.fullmatch(of.measure):
             return percentile(trial, float(match[1]))
+        if match := OVER.fullmatch(of.measure):
+            return late_share(trial, float(match[1]))
         leaf = at_path(self._row(trial.cell, [trial]), of.measure)
         if isinstance(leaf, Mapping):
             leaf = leaf["value"]
@@ -182,6 +192,12 @@ def percentile(trial: Trial, q: float) -> float | None:
     return stats.percentile(held, q) if held.size and stats.supports(held.size, q) else None
 
 
+def late_share(trial: Trial, ms: float) -> float | None:
+    """Of the trial's events, how many percent took longer than that, or never came; None where none was sent."""
+    sent, there = len(trial.sent), summary.delays(trial)
+    return 100 * (sent - int((there <= ms).sum())) / sent if sent else None
+
+
 def _percentile(trials: Sequence[Trial], q: float) -> Figure:
     found = stats.estimate([summary.delays(trial) for trial in trials], q)
     if found is None:
@@ -193,7 +209,12 @@ def _percentile(trials: Sequence[Trial], q: float) -> Figure:
 
 def over_rounds(rounds: Mapping[int, float]) -> Figure:
     """Of one number of each round: its mean and limits, as everywhere (see `stats.interval`)."""
-    found = stats.interval(list(rounds.values()))
+    if not rounds:
+        return Figure(None, why="too few events")
+    values = list(rounds.values())
+    found = stats.interval(values)
+    if len(set(values)) == 1:  # exactly that, which a mean of logarithms isn't: 7.000000000000001 pages
+        found = found._replace(value=values[0], low=found.low and values[0], high=found.high and values[0])
     return _limited(found.value, found.low, found.high, rounds)
 
 

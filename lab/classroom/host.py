@@ -66,7 +66,7 @@ async def hosting(
         return RedirectResponse(f"/lab/classroom/{home}.html")
 
     site = create_site(shown, [front, *routers], origins=host.origins, hosts=host.hosts)
-    async with serving(site, Log(), host.sockets, signals=False):
+    async with serving(site, Log(), host.sockets):
         yield host.host
 
 

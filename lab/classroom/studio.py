@@ -67,7 +67,6 @@ class Studio:
             await self.server.kill(how)
             await asyncio.sleep(down)
             await self.server.again()
-            await self.befriend()
             if self.source:
                 await self.server.ask("play", source=self.source, spin=False)
 
@@ -79,7 +78,7 @@ class Studio:
                 await self.server.seat(key)
 
     async def befriend(self) -> None:
-        await self.server.ask("allow", origins=[*self.friends, *(lane.origin for lane in self.lanes.values())])
+        await self.server.befriend([*self.friends, *(lane.origin for lane in self.lanes.values())])
 
     async def lane(self, subject: Subject, stack: AsyncExitStack, address: str, port: int) -> Lane:
         """A way of its own for one transport; gone with the stack."""

@@ -200,11 +200,12 @@ async def inside(place: Place, command: str, *lines: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *(*place.enter, "sh", "-c", command),
         env={"PATH": _path()},
-        stdin=asyncio.subprocess.PIPE,
+        # A pipe that nobody reads may be closed before uvloop gets to it, which then is an error.
+        stdin=asyncio.subprocess.PIPE if lines else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    said, complaint = await process.communicate("".join(f"{line}\n" for line in lines).encode())
+    said, complaint = await process.communicate("".join(f"{line}\n" for line in lines).encode() or None)
     if process.returncode:
         raise UserError(f"{command.partition(' ')[0]} failed in a network namespace: {_last(complaint.decode())}")
     return said.decode()

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from itertools import pairwise
 from random import Random
 
 import pytest
-from conftest import SUBJECTS, Engines, Lab, claims, ids, missing, running_lab
+from conftest import SUBJECTS, Engines, Lab, claims, missing, running_lab
 
 from benchmarks.browser import Engine, Seen
+from benchmarks.reckoning import reckoned
 from lab.link import Relay, relaying
 from lab.transport import Subject
 
@@ -62,17 +62,6 @@ async def cut(relay: Relay, rng: Random) -> int:
     return min(relay.cut(rng.choice(["fin", "rst"])), 1)
 
 
-def unexplained(seen: Seen) -> list[str]:
-    """What is wrong with what a reader saw: order, repetition, holes that no gap names, gaps that name too much."""
-    got = ids(seen)
-    named = [id_ for gap in seen.gaps for id_ in range(gap["from"], gap["to"] + 1)]
-    missed = sorted(set(range(got[0], got[-1] + 1)) - set(got))
-    wrong = [f"{after} after {before}" for before, after in pairwise(got) if after <= before]
-    wrong += [f"{id_} is missing, and no gap names it" for id_ in sorted(set(missed) - set(named))]
-    wrong += [f"{id_} arrived although a gap names it" for id_ in sorted(set(named) & set(got))]
-    return wrong + ([] if len(named) == len(set(named)) else ["a gap was announced twice"])
-
-
 async def all_through(engines: Engines, pairs: Iterable[tuple[str, str]], retained: int, times: int) -> list[Outcome]:
     """All of them at once: most of the time goes by until they come back."""
     async with AsyncExitStack() as stack:
@@ -96,7 +85,7 @@ def judge(outcomes: list[Outcome], at_least: int) -> int:
     for one in outcomes:
         assert one.seen.events, one.name
         assert one.caught_up, (one.name, one.seen.events[-1], one.seen.lost[-3:])
-        assert unexplained(one.seen) == [], one.name
+        assert list(reckoned(one.seen).wrong()) == [], one.name
     assert sum(one.cuts for one in outcomes) >= at_least
     return sum(gap["to"] - gap["from"] + 1 for one in outcomes for gap in one.seen.gaps)
 
@@ -127,4 +116,4 @@ async def test_five_hundred_cuts(engines: Engines, retained: int) -> None:
 )
 def test_what_is_wrong_is_seen(got: list[int], gaps: list[tuple[int, int]], wrong: list[str]) -> None:
     told = [{"epoch": 1, "from": first, "to": last, "why": "retention"} for first, last in gaps]
-    assert unexplained(Seen(0, [], [(1, id_, 0) for id_ in got], told, [], 0, 0.0, [])) == wrong
+    assert list(reckoned(Seen(0, [], [(1, id_, 0) for id_ in got], told, [], 0, 0.0, [])).wrong()) == wrong

@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, chdir, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -487,15 +487,7 @@ def test_a_cell_that_fails_is_reported_and_the_exit_code_says_so(
     assert not Path("latest").exists()
 
 
-@pytest.fixture
-def own_ctrl_c() -> Iterator[None]:
-    """SIGINT as a fresh process has it, whatever servers and loops of other tests made of it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("blank_page", "own_ctrl_c")
+@pytest.mark.usefixtures("blank_page")
 def test_ctrl_c_keeps_and_reports_what_was_finished(pushlab: Pushlab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "described", lambda trial: signal.raise_signal(signal.SIGINT) or trial.cell.name)
     said = pushlab(*ONCE, "--rounds", "50", "--out", "out")

@@ -25,7 +25,11 @@ README = ROOT / "README.md"
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("transports/*/README.md")]
 
 OURS = {name: found for name, found in discover().items() if found.folder.parent == ROOT / "transports"}
-COMMANDS = {name: command.params for name, command in typer.main.get_command(cli.app).commands.items()}  # type: ignore[attr-defined]
+COMMANDS = {
+    name: [*command.params, *(one for inner in getattr(command, "commands", {}).values() for one in inner.params)]
+    for name, command in typer.main.get_command(cli.app).commands.items()  # type: ignore[attr-defined]
+}
+"""By name, with the parameters of what is below them."""
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 KNOWN = {
     "plan": {path.stem for path in PLANS.glob("*.toml")},

@@ -24,8 +24,9 @@ from scipy.stats import binom
 
 from benchmarks import engines
 from benchmarks.browser import launched
+from lab import terminal
 from lab.errors import UserError
-from lab.link import Place, laid, namespaces, net, parse
+from lab.link import HERE, Place, laid, namespaces, net, parse
 from lab.link.namespaces import BESIDE, FAR, IMPAIRED, NEAR
 from lab.link.net import Net
 from lab.process import read_ledger, server_process
@@ -151,6 +152,7 @@ async def network(words: str) -> AsyncIterator[Net]:
 # True to its figures
 
 
+@pytest.mark.alone
 @unavailable
 async def test_a_round_trip_takes_as_long_as_was_asked_for() -> None:
     async with network("rtt=40") as one, running(one.near, ECHO, *NEAR):
@@ -160,6 +162,7 @@ async def test_a_round_trip_takes_as_long_as_was_asked_for() -> None:
     assert beside < 5 * MS, "the other way is impaired as well"
 
 
+@pytest.mark.alone
 @unavailable
 async def test_each_direction_has_its_rate() -> None:
     async with network("rtt=4,down=8mbit,up=4mbit") as one:
@@ -182,6 +185,7 @@ async def test_what_finds_no_room_is_dropped_and_counted() -> None:
     assert (down["overflowed"], down["lost"]) == (100 - len(came), 0)
 
 
+@pytest.mark.alone
 @unavailable
 async def test_as_many_packets_get_lost_as_was_asked_for_and_are_counted() -> None:
     number = 3000
@@ -205,6 +209,7 @@ async def test_jitter_spreads_and_keeps_the_order() -> None:
     assert took[300] - took[20] > 5 * MS
 
 
+@pytest.mark.alone
 @by_emulator
 @unavailable
 async def test_packets_leave_punctually() -> None:
@@ -250,6 +255,7 @@ async def test_a_black_hole_swallows_what_is_on_its_way() -> None:
             assert (await one.lap())["down"]["swallowed"] == 5
 
 
+@pytest.mark.alone
 @unavailable
 async def test_it_is_changed_as_it_goes() -> None:
     async with network("rtt=4") as one, running(one.near, ECHO, *NEAR):
@@ -536,3 +542,12 @@ async def test_a_long_poll_pays_twice_what_a_stream_pays() -> None:
     assert p50["long_polling", 20] == pytest.approx(2 * p50["sse", 20], rel=0.2)
     assert p50["long_polling", 1] == pytest.approx(p50["sse", 1], rel=0.2)
     assert p50["sse", 20] == pytest.approx(50, rel=0.2)
+
+
+def test_a_command_that_ends_at_once_is_no_error() -> None:
+    """Its input is closed then, and uvloop can write nothing to it."""
+
+    async def many() -> list[str]:
+        return await asyncio.gather(*(namespaces.inside(HERE, "true") for _ in range(20)))
+
+    assert terminal.run(many()) == [""] * 20

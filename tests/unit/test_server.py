@@ -98,6 +98,15 @@ async def test_small_writes_are_sent_at_once() -> None:
 # Its end
 
 
+async def test_servers_leave_ctrl_c_to_whoever_has_it() -> None:
+    """Those that overlap, too, and end in the order in which they began."""
+    before = signal.getsignal(signal.SIGINT)
+    async with AsyncExitStack() as later, serving(FastAPI(), Log(), listen()):
+        await later.enter_async_context(serving(FastAPI(), Log(), listen()))
+        assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 async def test_an_application_that_does_not_start_is_no_server() -> None:
     @asynccontextmanager
     async def broken(_: FastAPI) -> AsyncIterator[None]:

@@ -19,6 +19,9 @@ about = About(
     },
 )
 
+RETRY = 200, 600
+"""Milliseconds until a reader comes back, drawn between these, so that not all return at once."""
+
 
 @framed
 def frame(item: Item) -> bytes:
@@ -35,7 +38,7 @@ def routes(log: Log, options: Options) -> APIRouter:
             resumed(request, cursor),
             frame,
             media_type="text/event-stream",
-            prelude=b"retry:%d\n\n" % random.randint(200, 600),  # drawn, so that readers don't return all at once
+            prelude=b"retry:%d\n\n" % random.randint(*options.get("retry", RETRY)),
             alive=b"event:alive\ndata\n\n",  # a comment would never reach the page's script
             options=options,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from lab.link.relay.conversation import Conversation
 from lab.link.relay.lane import Lane
+from lab.link.relay.toxics import Way
 
 if TYPE_CHECKING:
     from lab.link.relay.relay import Relay
@@ -107,6 +108,7 @@ class Connection:
             await self.relay.reach(loop, lambda: self.server, self.host, self.port)
         except OSError:
             self.server.lost = True
+            self.ended("down", "rst")
             self.reader.hang_up(reset=True)
         if self.reader.lost:  # it has left meanwhile
             self.server.hang_up()
@@ -131,7 +133,13 @@ class Connection:
             self.down.end(reset=reset)
         self._gone_if_over()
 
+    def ended(self, way: Way | None, how: str) -> None:
+        """Its end passes that way; None = it is cut here."""
+        for tap in self.relay.taps:
+            tap.ended(self, way, how)
+
     def cut(self, how: str) -> None:
+        self.ended(None, how)
         for lane in (self.up, self.down):
             lane.close()
         for end in (self.reader, self.server):
@@ -158,3 +166,5 @@ class Connection:
         if self.idle:
             self.idle.cancel()
         self.relay.connections.discard(self)
+        for tap in self.relay.taps:
+            tap.gone(self)

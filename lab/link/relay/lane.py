@@ -96,6 +96,7 @@ class Lane:
                 if held.data:
                     await self._pass(held, alarm)
                 else:
+                    self.source.connection.ended(self.way, "rst" if held.reset else "fin")
                     self.target.hang_up(reset=held.reset)
                 self.waiting.popleft()
                 self.size -= len(held.data)
@@ -135,7 +136,11 @@ class Lane:
             data = data[: most - self.passed]
         self.passed += len(data)
         self.relay.bytes[self.way] += len(data)
+        taps = self.relay.taps
+        at = clock.now() if taps else 0
         self.target.write(data)
+        for tap in taps:
+            tap.passed(connection, self.way, data, at)
         if self.way == "down" and most and self.passed >= most:
             self.relay.cuts += 1
             connection.cut(self.relay.toxics.by)

@@ -5,7 +5,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lab import clock
@@ -13,6 +13,9 @@ from lab.link.relay.connection import Connection
 from lab.link.relay.toxics import Setting, Toxics, Way, changed
 from lab.link.segment import Cut
 from lab.server import listen, origin
+
+if TYPE_CHECKING:
+    from lab.link.relay.tap import Tap
 
 KEPT = 10_000
 """Pieces whose holding is remembered, each way."""
@@ -25,11 +28,13 @@ class Relay:
         origin: where it's found, before the first that it was put before.
         held: ns that each piece was truly held, from when it was read until it was written.
         accepted: connections. cuts: of these, by itself. connections: those there are.
+        taps: are told what passes.
     """
 
     def __init__(self, toxics: Toxics | None = None, host: str = "127.0.0.1") -> None:
         self.toxics, self.host = toxics or Toxics(), host
         self.connections: set[Connection] = set()
+        self.taps: list[Tap] = []
         self.accepted = self.cuts = 0
         self.bytes: dict[Way, int] = {"up": 0, "down": 0}
         self.held: dict[Way, deque[int]] = {"up": deque(maxlen=KEPT), "down": deque(maxlen=KEPT)}
@@ -59,6 +64,8 @@ class Relay:
         connection = Connection(self, host, port)
         self.accepted += 1
         self.connections.add(connection)
+        for tap in self.taps:
+            tap.opened(connection)
         return connection.reader
 
     async def reach(self, loop: asyncio.AbstractEventLoop, end: Callable[[], Any], host: str, port: int) -> None:
