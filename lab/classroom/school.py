@@ -120,14 +120,16 @@ async def hold(place: Place, folder: Path, transports: Mapping[str, Subject], te
     """Hold a class until it is ended."""
     async with held(place, folder, transports) as open_:
         session = open_.session
+        ending = asyncio.create_task(stopped())
+        await asyncio.sleep(0)  # signals are waited for before anybody is told that Ctrl-C ends it
         tell(f"the board, for you alone: {open_.board}")
         tell(f"students open {session.origin} and type the code that is on the board")
         for sentence in _about(place):
             tell(sentence)
         tell(f"it is kept in {folder}; Ctrl-C ends it")
         if browser:
-            await asyncio.to_thread(webbrowser.open, open_.board)
-        await _until_over(session)
+            await _open(open_.board, tell)
+        await _until_over(session, ending)
     measured = len(session.room.measurements)
     tell(f"the class is over: pushlab report {folder}" if measured else f"the class is over: {folder} has its votes")
 
@@ -139,9 +141,9 @@ def _about(place: Place) -> list[str]:
     return [f"only this machine can join; for a class choose an interface with --address: {', '.join(found)}"]
 
 
-async def _until_over(session: Session) -> None:
+async def _until_over(session: Session, ending: "asyncio.Task[None]") -> None:
     """Until Ctrl-C, or until the teacher ends it."""
-    waits: list[asyncio.Task[Any]] = [asyncio.create_task(stopped()), asyncio.create_task(session.over.wait())]
+    waits: list[asyncio.Task[Any]] = [ending, asyncio.create_task(session.over.wait())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for one in waits:
         one.cancel()
@@ -168,10 +170,17 @@ async def shown(place: Place, folder: Path) -> AsyncIterator[tuple[Host, str]]:
 async def show(place: Place, folder: Path, tell: Tell, *, browser: bool) -> None:
     """Show a stored class until Ctrl-C."""
     async with shown(place, folder) as (_, board):
-        tell(f"the class that is kept in {folder}, to look at: {board}")
+        over = asyncio.create_task(stopped())
+        await asyncio.sleep(0)
+        tell(f"the class that is kept in {folder}, to look at: {board}; Ctrl-C ends it")
         if browser:
-            await asyncio.to_thread(webbrowser.open, board)
-        await stopped()
+            await _open(board, tell)
+        await over
+
+
+async def _open(url: str, tell: Tell) -> None:
+    if not await asyncio.to_thread(webbrowser.open, url):
+        tell("no browser could be opened: open that address yourself")
 
 
 def before(folder: Path) -> tuple[str, int, list[str]]:

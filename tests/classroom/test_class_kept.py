@@ -3,6 +3,8 @@
 import asyncio
 import json
 import shutil
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from lab.classroom.school import Held
 
 TRANSPORTS = ("sse", "long_polling")
 DEVICES = 6
+COMMAND = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lab.cli import main; main()"
 IPHONE = {"User-Agent": "Mozilla/5.0 (iPhone) AppleWebKit/605"}
 NAME = "Ada Lovelace"
 
@@ -181,3 +184,29 @@ async def test_a_stored_class_is_shown_and_changed_by_nobody(ended: Ended) -> No
         for name in ("measure", "ask", "cut", "end", "remove"):
             assert "unknown request" in await refusal(one.ask(name))
     assert files(ended.folder) == before
+
+
+async def test_a_class_is_held_ended_gone_on_with_and_shown_by_the_command(tmp_path: Path) -> None:
+    folder = tmp_path / "class"
+    said = await command("--port", "0", "--out", str(folder))
+    assert "/lab/classroom/board.html#" in said[0]
+    assert "only this machine can join" in said[2]
+    first = json.loads((folder / JOURNAL).read_text("utf-8").splitlines()[0])
+    said = await command("--resume", str(folder))
+    assert f":{first['port']}/" in said[0]
+    assert "to look at" in (await command("--replay", str(folder)))[0]
+
+
+async def command(*arguments: str) -> list[str]:
+    """What `pushlab class` says until it is ended by Ctrl-C, and after it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", COMMAND, "class", "--no-browser", *arguments, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr
+    said = [(await asyncio.wait_for(process.stderr.readline(), 60)).decode()]
+    while "Ctrl-C ends it" not in said[-1]:
+        said.append((await asyncio.wait_for(process.stderr.readline(), 60)).decode())
+    process.send_signal(signal.SIGINT)
+    said += (await process.stderr.read()).decode().splitlines()
+    assert await process.wait() == 0, said
+    return said
