@@ -21,8 +21,8 @@ behaviours-long: .venv/ready  # those that take minutes, too, and a thousand ran
 	$(bin)/pytest -m slow tests/honesty/test_cuts.py
 	$(bin)/pushlab behaviours --long $(ARGS)
 
-test: .venv/ready
-	$(bin)/pytest -m "not slow" $(ARGS)
+test: .venv/ready  # in three processes; what is marked `alone` comes last, in one of them
+	$(bin)/pytest -m "not slow" -n 3 $(ARGS)
 
 test-slow: .venv/ready
 	$(bin)/pytest -m slow $(ARGS)

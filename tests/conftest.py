@@ -1,12 +1,14 @@
 """A lab for the tests: servers in this process, so that a test can reach into the log, and one browser per engine."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from scheduler import Scheduler, tell_groups
 
 from benchmarks import engines as known_engines
 from benchmarks.browser import Engine, Reader, Seen, launched
@@ -23,6 +25,17 @@ RETAINED = 1000  # events, in the tests' logs
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--transport", action="append", help="only these, in the contract tests")
     parser.addoption("--engine", action="append", help="only these, in the contract tests")
+
+
+@pytest.hookimpl(tryfirst=True)  # before they are told to be collected
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput"):  # one of several processes
+        tell_groups(session.config, session.items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    return Scheduler(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -51,6 +64,14 @@ def missing(engine: str) -> str:
 
 def claims(subject: Subject, engine: str) -> bool:
     return subject.found.module is not None and not subject.unsupported(engine)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Whoever changes what SIGINT does puts it back: else the Ctrl-C of a later test goes astray."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @dataclass
@@ -85,7 +106,7 @@ async def running_lab(
     log, sockets, settings = Log(count=retained), listen(count=2), dict(SETTINGS)
     origins = [origin(one) for one in sockets]
     app = create_app(log, origins=[*origins, *(friends or [])], settings=settings, token="secret")
-    async with serving(app, log, sockets, options, signals=False) as server:
+    async with serving(app, log, sockets, options) as server:
         yield Lab(log, server, origins, settings)
 
 

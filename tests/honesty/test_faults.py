@@ -46,6 +46,7 @@ def assert_complete(done: Trial) -> None:
         )
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("scenario", ["cut_fin", "cut_rst"])
 async def test_an_end_is_noticed_at_once(ground: Ground, scenario: str) -> None:
     for name, engine in (("sse", "chromium"), ("websocket", "native")):
@@ -86,6 +87,7 @@ async def test_a_killed_server_leaves_a_gap_and_a_new_epoch(ground: Ground) -> N
     assert_complete(done)
 
 
+@pytest.mark.alone
 async def test_a_watchdog_notices_silence_and_nothing_else_does(ground: Ground) -> None:
     watchdog = scenarios.SCENARIOS["silence"].settings["watchdog"] * 1000
     for name, engine in (("sse", "chromium"), ("websocket", "native")):

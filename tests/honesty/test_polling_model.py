@@ -26,6 +26,8 @@ from relayed import Block, Line, delays, line
 
 from benchmarks.browser import Reader
 
+pytestmark = pytest.mark.alone
+
 WAY = 0.05  # seconds
 PAIRS = 6
 GAPS = (0.02, 0.15)

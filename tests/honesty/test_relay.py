@@ -19,6 +19,8 @@ from relayed import Block, Line, delays, line
 
 from benchmarks.browser import Reader
 
+pytestmark = pytest.mark.alone
+
 STREAMS = [
     ("sse", "chromium"),
     ("fetch_streaming", "chromium"),

@@ -18,7 +18,10 @@ NAMES = ["fetch_streaming", "long_polling", "short_polling:100ms", "sse", "webso
 SOURCE = "steady:rate=30,size=100"  # so slow that a poller has usually come back before the next event
 ATTEMPTS = 4
 
-pytestmark = pytest.mark.skipif(bool(wire.unavailable()), reason=f"unavailable: {wire.unavailable()}")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(bool(wire.unavailable()), reason=f"unavailable: {wire.unavailable()}"),
+]
 
 
 @pytest.fixture(scope="module")

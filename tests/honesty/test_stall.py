@@ -6,6 +6,7 @@ import signal
 from contextlib import AsyncExitStack
 
 import numpy as np
+import pytest
 from conftest import SUBJECTS, Engines
 
 from benchmarks.browser import Reader, Seen
@@ -14,6 +15,7 @@ from lab.process import read_ledger, server_process
 STALL = 2.0  # seconds
 
 
+@pytest.mark.alone
 async def test_a_stalled_server_shows_in_the_tail_of_every_transport(engines: Engines) -> None:
     engine = await engines.get("chromium")
     names = [name for name, subject in SUBJECTS.items() if not subject.variant and subject.found.module]

@@ -182,6 +182,7 @@ async def test_what_goes_to_the_server_is_not_held() -> None:
         assert not here.relay.held["down"]
 
 
+@pytest.mark.alone
 async def test_without_a_delay_nearly_nothing_is_held() -> None:
     async with link() as here:
         browser, server = await here.pair()
@@ -237,6 +238,7 @@ async def test_jitter_varies_the_delay_and_keeps_the_order() -> None:
 # Rate
 
 
+@pytest.mark.alone
 async def test_bytes_pass_at_the_rate_and_all_connections_share_it() -> None:
     """25 kB each way on two connections, at 1 Mbit/s: 0.4 s each way, both ways at once."""
     size = 25_000
@@ -252,6 +254,7 @@ async def test_bytes_pass_at_the_rate_and_all_connections_share_it() -> None:
         assert 0.39 <= time.monotonic() - began <= 0.6
 
 
+@pytest.mark.alone
 async def test_connections_take_turns_at_a_bounded_rate() -> None:
     async with link(rate=1e6) as here:
         (first, one), (second, other) = await here.pair(), await here.pair()
@@ -369,6 +372,7 @@ async def test_a_limit_that_is_set_later_counts_from_then() -> None:
         assert await browser.rest() == b"12345"
 
 
+@pytest.mark.alone
 async def test_who_is_idle_is_cut_and_who_is_not_stays() -> None:
     async with link(idle=0.15) as here:
         (idle, one), (busy, other) = await here.pair(), await here.pair()

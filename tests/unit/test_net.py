@@ -151,6 +151,7 @@ async def network(words: str) -> AsyncIterator[Net]:
 # True to its figures
 
 
+@pytest.mark.alone
 @unavailable
 async def test_a_round_trip_takes_as_long_as_was_asked_for() -> None:
     async with network("rtt=40") as one, running(one.near, ECHO, *NEAR):
@@ -160,6 +161,7 @@ async def test_a_round_trip_takes_as_long_as_was_asked_for() -> None:
     assert beside < 5 * MS, "the other way is impaired as well"
 
 
+@pytest.mark.alone
 @unavailable
 async def test_each_direction_has_its_rate() -> None:
     async with network("rtt=4,down=8mbit,up=4mbit") as one:
@@ -182,6 +184,7 @@ async def test_what_finds_no_room_is_dropped_and_counted() -> None:
     assert (down["overflowed"], down["lost"]) == (100 - len(came), 0)
 
 
+@pytest.mark.alone
 @unavailable
 async def test_as_many_packets_get_lost_as_was_asked_for_and_are_counted() -> None:
     number = 3000
@@ -205,6 +208,7 @@ async def test_jitter_spreads_and_keeps_the_order() -> None:
     assert took[300] - took[20] > 5 * MS
 
 
+@pytest.mark.alone
 @by_emulator
 @unavailable
 async def test_packets_leave_punctually() -> None:
@@ -250,6 +254,7 @@ async def test_a_black_hole_swallows_what_is_on_its_way() -> None:
             assert (await one.lap())["down"]["swallowed"] == 5
 
 
+@pytest.mark.alone
 @unavailable
 async def test_it_is_changed_as_it_goes() -> None:
     async with network("rtt=4") as one, running(one.near, ECHO, *NEAR):

@@ -101,10 +101,9 @@ async def test_small_writes_are_sent_at_once() -> None:
 async def test_servers_leave_ctrl_c_to_whoever_has_it() -> None:
     """Those that overlap, too, and end in the order in which they began."""
     before = signal.getsignal(signal.SIGINT)
-    async with AsyncExitStack() as later:
-        async with serving(FastAPI(), Log(), listen()):
-            await later.enter_async_context(serving(FastAPI(), Log(), listen()))
-            assert signal.getsignal(signal.SIGINT) is before
+    async with AsyncExitStack() as later, serving(FastAPI(), Log(), listen()):
+        await later.enter_async_context(serving(FastAPI(), Log(), listen()))
+        assert signal.getsignal(signal.SIGINT) is before
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -69,6 +69,7 @@ def lateness(loop: Callable[[], asyncio.AbstractEventLoop]) -> np.ndarray[Any, A
         return np.array(runner.run(run()))
 
 
+@pytest.mark.alone
 @loops
 def test_the_source_is_on_time(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """p50 within 0.05 ms, p99 within 0.5 ms: of the typical attempt among those in which the machine was quiet.

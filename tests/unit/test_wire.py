@@ -391,6 +391,7 @@ class Laps:
         return [total.stream_down + total.tcp_ip_down, total.stream_up + total.tcp_ip_up]
 
 
+@pytest.mark.alone
 @needs_tcp_info
 @pytest.mark.parametrize("largest", [None, 1448], ids=["segments of loopback's size", "of Ethernet's"])
 @pytest.mark.parametrize("size", [100, 100_000])

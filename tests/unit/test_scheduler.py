@@ -1,0 +1,87 @@
+"""What is alone is run when the other processes have ended, and everything is run once."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from scheduler import FILE, Scheduler
+from xdist.remote import Producer
+
+QUICK, GROUP, ALONE = (
+    [f"quick{n}" for n in range(9)],
+    [f"shared{n}" for n in range(4)],
+    ["exact", "on_time"],
+)
+
+
+class Process:
+    """As the scheduler sees one. It begins a test when it knows the next one, or that there is none."""
+
+    gateway = SimpleNamespace(id="one")
+
+    def __init__(self) -> None:
+        self.given: list[int] = []
+        self.shutting_down = False
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        self.given += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+    @property
+    def can_run(self) -> bool:
+        return len(self.given) > (not self.shutting_down)
+
+
+def run(tests: list[str], number: int, folder: Path) -> list[tuple[str, int]]:
+    """In so many processes: each test, and how many processes had not ended yet."""
+    (folder / "popen-one").mkdir()
+    groups = dict.fromkeys(ALONE, "alone") | dict.fromkeys(GROUP, "group")
+    (folder / "popen-one" / FILE).write_text(json.dumps(groups))
+    config: Any = SimpleNamespace(
+        getvalue=lambda _: ["popen"] * number,
+        option=SimpleNamespace(loadscopereorder=True),
+        _tmp_path_factory=SimpleNamespace(getbasetemp=lambda: folder),
+    )
+    scheduler, processes = Scheduler(config, Producer("", enabled=False)), [Process() for _ in range(number)]
+    for one in processes:
+        scheduler.add_node(one)
+        scheduler.add_node_collection(one, tests)
+    scheduler.schedule()
+    ran = []
+    while busy := [one for one in processes if one.can_run or one.shutting_down]:
+        for one in busy:
+            if one.can_run:
+                ran.append((tests[one.given[0]], len(scheduler.nodes)))
+                scheduler.mark_test_complete(one, one.given.pop(0))
+            else:
+                processes.remove(one)
+                if one in scheduler.nodes:
+                    assert scheduler.remove_node(one) is None
+            if scheduler.tests_finished:
+                for other in scheduler.nodes:
+                    other.shutdown()
+    assert not processes
+    return ran
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize(
+    "tests",
+    [[*ALONE, *QUICK, *GROUP], [*QUICK, *ALONE], [*ALONE, QUICK[0]], [*GROUP, *ALONE], ALONE, QUICK],
+    ids=["all kinds", "without a group", "one beside", "a group", "nothing else", "none alone"],
+)
+def test_what_is_alone_is_alone(tests: list[str], number: int, tmp_path: Path) -> None:
+    ran = run(tests, number, tmp_path)
+    assert sorted(test for test, _ in ran) == sorted(tests)
+    alone = [test for test in tests if test in ALONE]
+    assert [test for test, _ in ran[len(ran) - len(alone) :]] == alone
+    assert {others for test, others in ran if test in ALONE} <= {1}
+
+
+def test_the_rest_is_shared(tmp_path: Path) -> None:
+    ran = run([*QUICK, *GROUP, *ALONE], 2, tmp_path)
+    assert sum(others == 2 for _, others in ran) >= len(QUICK)
