@@ -112,15 +112,15 @@ async def what_is_left(there: Line, name: str, reads: str, engines: Engines, sec
     async with there.reading(name, reads, engines) as reader:
         began, rest = time.monotonic(), Rest()
         while not rest.exact() and time.monotonic() - began < seconds:
-            rounds.append([await _block(there, hold) for hold in (REFERENCE, *HOLDS)])
+            rounds.append([await _block(there, reader, hold) for hold in (REFERENCE, *HOLDS)])
             if len(rounds) >= LEAST:
                 rest = await _rest(reader, rounds)
         return await _rest(reader, rounds)
 
 
-async def _block(there: Line, hold: float) -> Block:
+async def _block(there: Line, reader: Reader, hold: float) -> Block:
     await there.set(down=hold)
-    block = await there.play(f"metronome:rate={RATE},size=100,count={COUNT}", hold)
+    block = await there.play(f"metronome:rate={RATE},size=100,count={COUNT}", hold, reader)
     assert min(block.held) >= hold * 1e9
     return block
 
