@@ -159,8 +159,8 @@ experiment = Experiment(
     "some that the page has not taken, and how much its memory grows beyond what its log keeps.",
     expected="Nothing is lost and nobody complains, but what the page shows is older from event to event, with every "
     "transport: by half a second each second. Where the events wait differs: with the browser, which reads ahead, or "
-    "with the server, once the buffers in between are full (WebSocket and fetch). The server's memory does not grow in "
-    "either case, for a reader is nothing but a place in its log.",
+    "with the server, once the buffers in between are full. The server's memory does not grow in either case, for a "
+    "reader is nothing but a place in its log.",
     cure="Note each event as it comes, which takes no time, and show the newest whenever the page is free: what is "
     "shown is then as old as one piece of work. (A server can skip events, too, as this lab's log does with what it no "
     "longer keeps; but not what the browser has already taken.)",
