@@ -182,6 +182,7 @@ experiment = Experiment(
         "https://github.com/rails/rails/pull/40229",
     ),
     bites=bites,
-    seconds=7,
+    seconds=6,
+    alone=True,
     observe=observe,
 )

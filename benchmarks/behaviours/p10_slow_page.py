@@ -16,7 +16,7 @@ from benchmarks.ground import OPENING, Failed
 from lab import cost
 from lab.process import Entry, ServerProcess, read_ledger
 
-RATE, SIZE, SECONDS = 80, 32768, 2.5
+RATE, SIZE, SECONDS = 80, 32768, 2.0
 TAKES_MS = 25
 """What the page takes for an event: twice as long as it is until the next."""
 
@@ -29,7 +29,7 @@ STALE_MS = 1000
 """How old what a page shows may be. A poll every half second makes it half a second old."""
 
 BOUND_KIB = 8 << 10
-"""By how much a server may grow beyond what its log keeps: buffers and garbage. All the events are 6.4 MiB."""
+"""By how much a server may grow beyond what its log keeps: buffers and garbage. All the events are 5 MiB."""
 
 LOOK = 0.1
 """Seconds between two looks at the server's memory."""
@@ -170,6 +170,7 @@ experiment = Experiment(
         "https://developer.mozilla.org/en-US/docs/Web/API/Streams_API/Concepts#backpressure",
     ),
     unfit=only_browsers,
-    seconds=9,
+    seconds=6,
+    alone=True,
     observe=observe,
 )
