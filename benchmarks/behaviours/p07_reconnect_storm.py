@@ -181,6 +181,5 @@ experiment = Experiment(
     ),
     bites=bites,
     seconds=7,
-    alone=True,
     observe=observe,
 )

@@ -154,8 +154,8 @@ def judged(seen: Seen, sent: Sequence[int], cuts: int, *, caught_up: bool) -> Ob
     }
     began = sent[0]
     curves = {
-        "sent_events": [(round((at - began) / 1e9, 3), float(nth)) for nth, at in enumerate(sent, 1)],
-        "seen_events": [(round((at - began) / 1e9, 3), float(nth)) for nth, (*_, at) in enumerate(seen.events, 1)],
+        "sent_events": [(round((at - began) / 1e9, 3), float(nth)) for nth, at in enumerate(sent)],
+        "seen_events": [(round((at - began) / 1e9, 3), float(nth)) for nth, (*_, at) in enumerate(seen.events)],
     }
     return Observation(bool(wrong), says, numbers, curves, tuple(wrong[:10]))
 

@@ -171,6 +171,5 @@ experiment = Experiment(
     ),
     unfit=only_browsers,
     seconds=9,
-    alone=True,
     observe=observe,
 )

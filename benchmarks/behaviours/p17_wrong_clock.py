@@ -147,8 +147,9 @@ def median(found: Sequence[tuple[int, float]]) -> float:
 
 def told(numbers: Mapping[str, Any], halves: Sequence[Half], *, cured: bool) -> str:
     if not cured:
-        says = f"half of the events took {numbers['slow_trusted_p50_ms']:,.0f} ms or less, then "
-        return says + f"{numbers['fast_trusted_p50_ms']:,.0f} ms; {numbers['slow_before_sent']} seem to have come early"
+        slow, fast = (f"{numbers[f'{one}_trusted_p50_ms']:,.0f} ms".replace("-", "−") for one in ("slow", "fast"))
+        early = sum(numbers[f"{one}_before_sent"] for one in ("slow", "fast"))
+        return f"half of the events took {slow} or less, then {fast}; {early} seem to have come before they were sent"
     off = max(abs(one.error_ms) for one in halves)
     within = max(one.estimate[1] for one in halves)
     says = f"half of the events took {numbers['slow_mended_p50_ms']:.2f} ms or less, then "
