@@ -60,7 +60,7 @@ async def viewed(engines: Engines, origin: str, browser: str = "chromium") -> As
         await page.goto(f"{origin}/lab/trial.html")  # it follows nothing unless it is told to
         await page.evaluate(OPEN)
         yield page
-        assert not complaints
+        assert complaints == []
 
 
 async def add(page: Any, told: Sequence[dict[str, Any]]) -> None:
@@ -212,10 +212,22 @@ async def test_paused_it_waits_and_counts(engines: Engines, lab: Lab) -> None:
         assert (await figures(page))["events"] == "600"
         await page.evaluate("view.pause(false)")
         await rows(page, 300)
+        await add(page, [one | {"anew": True} for one in many[:1]])
+        await rows(page, 1)
+        await page.wait_for_function("() => document.querySelector('.wire-sum dd').textContent === '0'")
         await page.evaluate("view.clear()")
         await rows(page, 0)
         await page.wait_for_function("() => document.querySelector('.wire-sum dd').textContent === '0'")
         assert (await figures(page))["bytes per event"] == "–"
+
+
+async def test_silence_is_said_until_it_is_over(engines: Engines, lab: Lab) -> None:
+    said = "document.querySelector('.wire-silence').textContent"
+    async with viewed(engines, lab.origin) as page:
+        await add(page, steps(1))
+        await page.wait_for_function(f"() => /^nothing for [2-9] s$/.test({said})")
+        await add(page, steps(1))
+        await page.wait_for_function(f"() => {said} === ''")
 
 
 async def test_steps_that_were_left_out_are_told_and_counted(engines: Engines, lab: Lab) -> None:
@@ -242,7 +254,7 @@ async def test_time_goes_down_and_long_times_are_said(engines: Engines, lab: Lab
         padding = await page.evaluate(f"{ROWS}.map(one => one.querySelector('.wire-lane').style.paddingTop)")
         assert padding[:6] == ["0px", "0px", "2.4px", "16px", "16px", "16px"]
         assert await page.evaluate("[...document.querySelectorAll('.wire-gap')].map(one => one.textContent)") == [
-            "⋮ 2.52 s"
+            "⋮ 2.5\u00a0s"
         ]
         assert (
             await page.inner_text(".wire-step >> nth=6 >> .wire-time") == f"{(told[-1]['at'] - first['at']) / 1e9:.3f}"

@@ -5,7 +5,10 @@ from lab.classroom.wire.side import Reading, Side
 from lab.classroom.wire.step import Draft
 
 LONGEST_VALUE = 200
-"""Bytes that are kept of a field to be named in a title."""
+"""Bytes that are kept of a field, to be named in a title."""
+
+NAMED = (b"", b"event", b"id", b"retry")
+"""Fields of which that is of interest; the one without a name is a comment."""
 
 
 def read(side: Side, body: Body, media_type: str, encoding: str) -> Reading[None]:
@@ -62,7 +65,7 @@ class Field:
         if not self._in_value:
             name, colon, data = data.partition(b":")
             draft.add("framing", name + colon)
-            self.name += name.rstrip(b"\r\n")[:LONGEST_VALUE]
+            self.name = (self.name + name.rstrip(b"\r\n"))[:LONGEST_VALUE]
             self._in_value = self._after_colon = bool(colon)
         if self._after_colon and data:
             self._after_colon = False
@@ -86,7 +89,7 @@ def _event_stream(side: Side, body: Body) -> Reading[None]:
         while not data.endswith(b"\n") and (data := (yield from body.upto(b"\n"))):
             field.add(side.draft, data)
         if not field.blank:
-            fields[field.name] = field.value
+            fields |= {field.name: field.value} if field.name in NAMED else {}
         elif data:
             yield from body.settle()
             _tell_block(side, fields)

@@ -17,7 +17,10 @@ SWITCHED = 101
 BODILESS = (204, 304)
 
 REMEMBERED = 100
-"""Paths of which it is known who asked for them last."""
+"""Paths of which it is known who asked for them last; and requests that wait for a response."""
+
+LONGEST = 160
+"""Characters of a title, a note or a cursor."""
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Dissector:
     ) -> None:
         self.number, self.at, self._tell_step = number, at or 0, tell
         self.over = False
-        self._asked: deque[Asked] = deque()
+        self._asked: deque[Asked] = deque(maxlen=REMEMBERED)
         self._asked_before = {} if asked_before is None else asked_before
         if at is not None:
             self._tell("up", "connect", f"connection {number}", (), Size())
@@ -77,7 +80,8 @@ class Dissector:
         self._tell(way, "end", title, (), Size())
 
     def _tell(self, way: Way | None, kind: Kind, title: str, spans: Sequence[Span], size: Size, **besides: Any) -> None:
-        self._tell_step(Step(self.number, self.at, way, kind, title, spans=spans, size=size, **besides))
+        besides = {key: _short(value) if isinstance(value, str) else value for key, value in besides.items()}
+        self._tell_step(Step(self.number, self.at, way, kind, _short(title), spans=spans, size=size, **besides))
 
     # Up
 
@@ -136,6 +140,10 @@ class Dissector:
         if not to.says("upgrade", "websocket"):
             raise Unknown
         yield from frames(side)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _describe(response: Head, status: int, asked: Asked | None) -> str:

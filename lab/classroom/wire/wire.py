@@ -101,46 +101,72 @@ class SoFar:
 
 
 class Wire:
-    """A tap on a relay that understands what passes. See the package for how it is used."""
+    """A tap on a relay that understands what passes. See the package for how it is used.
+
+    It reads along from its making until `close`, so that who looks later is told how the connections came to be.
+    """
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self._watchers = self._count = 0
+        self._closed = False
         self._dissectors: dict[Connection, Dissector] = {}
         self._so_far: dict[int, SoFar] = {}
         self._asked: dict[str, Dissector] = {}
         self._batches: set[Batch] = set()
+        self._watch()
+
+    def close(self) -> None:
+        """Read along no more, unless somebody is watching. What passes costs the relay nothing then."""
+        if not self._closed:
+            self._closed = True
+            self._unwatch()
+
+    @property
+    def listeners(self) -> int:
+        """How many are told in batches now."""
+        return len(self._batches)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Read along meanwhile. What passes costs the relay next to nothing where nobody does."""
-        self._watchers += 1
-        if self._watchers == 1:
-            self._attach()
+        """Read along meanwhile, in any case."""
+        self._watch()
         try:
             yield
         finally:
-            self._watchers -= 1
-            if not self._watchers:
-                self._detach()
+            self._unwatch()
 
     async def batches(self, every: float = 0.1) -> AsyncGenerator[list[dict[str, Any]], None]:
         """Steps as JSON, see `Step`, as soon as there are some, but at most once in so many seconds; for ever.
 
         Where more come than a batch may hold, the last of it says how many: a step of the kind "skipped", with
-        `steps`, and the sum of their `events` and `bytes`. So all that passed is accounted for.
+        `steps`, and the sum of their `events` and `bytes`. So all that passed is accounted for. The very first step
+        is marked `anew`: what was told of this wire before does not count any more.
         """
         batch = Batch()
         for so_far in self._so_far.values():
             batch.recall(so_far)
         self._batches.add(batch)
         try:
+            await batch.some.wait()
+            first, *rest = batch.taken()
+            yield [first | {"anew": True}, *rest]
             while True:
+                await asyncio.sleep(every)
                 await batch.some.wait()
                 yield batch.taken()
-                await asyncio.sleep(every)
         finally:
             self._batches.discard(batch)
+
+    def _watch(self) -> None:
+        self._watchers += 1
+        if self._watchers == 1:
+            self._attach()
+
+    def _unwatch(self) -> None:
+        self._watchers -= 1
+        if not self._watchers:
+            self._detach()
 
     def _attach(self) -> None:
         for connection in self.relay.connections:

@@ -5,6 +5,7 @@ const KEPT = 300; // steps in view
 const PX_PER_MS = 0.8; // down the page, between two steps
 const FARTHEST = 48; // px; what lies further apart is drawn no further, and its time is said
 const NEAR_END = 24; // px
+const SILENT = 2000; // ms, after which silence is said
 const TINTS = 6; // colours of connections; their numbers tell them apart as well
 
 const PARTS = ["headers", "framing", "payload"];
@@ -25,12 +26,25 @@ export function wireView(element) {
   let first = null; // the instant of the first step
   let last = null; // and of the newest that is drawn
   let due = false;
+  let heard = 0; // when there was something to add, in performance.now()
+  let listening = 0; // looks for silence, as long as the view is in its page
 
   function add(steps) {
+    if (steps[0]?.anew) clear(); // whoever tells begins again, with what there was so far
     for (const step of steps) count(sum, step);
     waiting.push(...steps);
     if (waiting.length > KEPT) left += waiting.splice(0, waiting.length - KEPT).length;
+    heard = performance.now();
+    listening ||= setInterval(listen, 1000);
     drawSoon();
+  }
+
+  function listen() {
+    const silent = performance.now() - heard;
+    say(view.silence, silent > SILENT ? `nothing for ${Math.floor(silent / 1000)} s` : "");
+    if (element.isConnected) return;
+    clearInterval(listening);
+    listening = 0;
   }
 
   function clear() {
@@ -103,6 +117,7 @@ function build(element) {
     bar: make("div", "wire-bar"),
     pause: make("button", "", "Pause"),
     newer: make("button", "wire-newer"),
+    silence: make("p", "wire-silence"),
     steps: make("ol", "wire-steps"),
   };
   view.pause.type = view.newer.type = "button";
@@ -114,7 +129,7 @@ function build(element) {
   view.steps.addEventListener("click", clicked);
   view.steps.addEventListener("keydown", moved);
   const tools = make("div", "wire-tools");
-  tools.append(make("p", "wire-note", "A step opens to its bytes."), view.newer, view.pause);
+  tools.append(make("p", "wire-note", "A step opens to its bytes."), view.silence, view.newer, view.pause);
   const ends = make("div", "wire-ends");
   ends.setAttribute("aria-hidden", "true");
   ends.append(make("span", "", "client"), make("span", "", "server"));
@@ -314,7 +329,6 @@ function number(value) {
 
 function duration(ns) {
   const ms = ns / 1e6;
-  if (ms < 1) return `${ms.toFixed(2)} ms`;
-  if (ms < 10) return `${ms.toFixed(1)} ms`;
-  return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`;
+  const [value, unit] = ms < 1000 ? [ms, "ms"] : [ms / 1000, "s"];
+  return `${value.toFixed(value < 1 ? 2 : value < 10 ? 1 : 0)}\u00a0${unit}`;
 }
