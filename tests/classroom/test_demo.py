@@ -325,7 +325,7 @@ async def test_a_proxy_that_buffers_lets_a_poll_through_and_no_stream(engines: E
         assert await counts(page, "lost") == [0, 0]
 
 
-@BROWSERS
+@pytest.mark.parametrize("browser", [pytest.param("chromium", marks=pytest.mark.slow), "firefox"])  # who is stricter
 async def test_a_restarted_server_is_told_with_its_gap(browser: str, engines: Engines, demo: Demo) -> None:
     await show(demo, "steady:rate=50")
     async with opened(engines, browser, demo.host.url, broken=True) as page:
