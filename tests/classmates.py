@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import pytest
 
 from lab import clock
 from lab.classroom.host import Place
@@ -144,7 +145,7 @@ class Device:
                 if task and task["phase"] == "prepare" and task["number"] not in self.trials:
                     await self._prepare(task["number"], stack)
                 elif task and task["phase"] == "finish" and task["number"] not in self.reported:
-                    await self._finish(task["number"])
+                    await self._finish(task["number"], task["last"])
                     await stack.aclose()
                 await asyncio.sleep(0.05)
 
@@ -173,9 +174,12 @@ class Device:
                 await asyncio.sleep(0.01)
         await self.line.ask("ready", number=number, ready={"ping": before, "set_out": set_out})
 
-    async def _finish(self, number: int) -> None:
-        await asyncio.sleep(0.7)  # a poll may still be under way
+    async def _finish(self, number: int, last: list[int]) -> None:
         arrivals = self.trials[number]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3):
+                while [list(one[:2]) for one in arrivals.events[-1:]] != [last]:
+                    await asyncio.sleep(0.02)
         rows = [[epoch, id_, at / 1e6 - ZERO] for epoch, id_, at in arrivals.events]
         batches = [rows[n : n + BATCH] for n in range(0, len(rows), BATCH)]
         for nth, batch in enumerate(batches):
@@ -215,3 +219,26 @@ async def device(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def refusal(one: Any) -> str:
+    """Why it was refused, which it must be."""
+    with pytest.raises(Refused) as refused:
+        await one
+    return str(refused.value)
+
+
+async def told(students: list[Device], there: Any) -> None:
+    """Wait until every student has a question of that kind."""
+    for one in students:
+        await one.line.until(lambda known: bool(known["you"]["question"]) and there(known["you"]["question"]))
+
+
+async def measured(teacher: Any, *, turns: int = 1, seconds: float = 1.0) -> dict[str, Any]:
+    """The result of the class when that is over."""
+    before = len(teacher.told["state"]["measurements"])
+    await teacher.ask("measure", source="steady:rate=20,size=100", seconds=seconds, turns=turns)
+    await teacher.until(lambda told: len(told["state"]["measurements"]) == before + turns, 40)
+    await teacher.until(lambda told: told["state"]["measuring"] is None)
+    found: dict[str, Any] = teacher.told["result"]["result"]
+    return found

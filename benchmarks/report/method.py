@@ -19,6 +19,9 @@ TOO_FEW = (
 )
 
 
+SEEDED = "The order of the cells in each round and every event's instant follow from it."
+"""Where the run's settings don't tell what follows from the seed."""
+
 MEMORIES = {
     "USS": "what is a process's own and would be free without it",
     "RSS": "what a process holds, shared pages too, since its own could not be told apart here",
@@ -45,7 +48,7 @@ def facts(run: Run, found: Sequence[View], trials: Sequence[Trial]) -> Iterator[
     """Terms and what they were in this run."""
     about = run.settings.get("about", "")
     yield "Plan", f"{run.plan}{f': {about}' if about else ''}"
-    yield "Seed", f"{run.seed}. The order of the cells in each round and every event's instant follow from it."
+    yield "Seed", f"{run.seed}. {run.settings.get('seeded', SEEDED)}"
     yield "Rounds", "; ".join(f"{view.conditions.title}: {several(*view.rounds, 'round')}" for view in found)
     yield (
         "Ended",

@@ -37,6 +37,9 @@ GOODBYE = 1.0
 TOO_MANY, TOO_SLOW, NOT_LET_IN = 4008, 4009, 4003
 """Codes with which a line is closed (RFC 6455, section 7.4.2: 4000–4999 are for applications)."""
 
+DOING: set[asyncio.Future[Any]] = set()
+"""Requests that are being obeyed: the event loop itself does not keep them."""
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 Enter = Callable[..., AbstractAsyncContextManager[object]]
 
@@ -190,14 +193,19 @@ async def _first_request(websocket: WebSocket) -> dict[str, Any] | str:
 
 async def _received(websocket: WebSocket) -> dict[str, Any] | str:
     """A request, or what is wrong with it."""
-    text = await websocket.receive_text()
+    message = await websocket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message["code"])
+    text = message.get("text")
+    if text is None:
+        return "a request must be text"
     if len(text) > LARGEST:
         return f"a request of {len(text)} characters is too large: {LARGEST} are the most"
     try:
-        message = json.loads(text)
+        asked = json.loads(text)
     except (ValueError, RecursionError):
         return "a request must be JSON"
-    return message if isinstance(message, dict) else "a request must be a JSON object"
+    return asked if isinstance(asked, dict) else "a request must be a JSON object"
 
 
 async def _obeyed(desk: object, message: dict[str, Any]) -> Any:
@@ -207,6 +215,8 @@ async def _obeyed(desk: object, message: dict[str, Any]) -> Any:
         raise UserError(f"unknown request {str(do)[:40]!r}: there are {', '.join(known)}")
     try:
         doing = asyncio.ensure_future(known[do](**message))
+        DOING.add(doing)
+        doing.add_done_callback(DOING.discard)
         return await asyncio.shield(doing)  # what was begun is finished, even when the page has gone meanwhile
     except ValidationError as error:
         raise UserError(_first(error, do)) from error

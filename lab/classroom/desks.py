@@ -106,7 +106,7 @@ class DeviceDesk:
         check(final.ping)
         missing = await self._session.room.finished(self._seat, number, final)
         if not missing and self._session.room.measurement(number).over:  # it comes late, and counts
-            self._session.measured()
+            self._session.measured(number)
         return missing
 
 

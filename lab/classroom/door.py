@@ -1,5 +1,7 @@
 """The door of a class: a short code that is on the board, and how often it may be guessed."""
 
+import ipaddress
+import math
 import secrets
 from collections.abc import Callable
 
@@ -16,6 +18,10 @@ FROM_ONE = (8, 5.0)
 
 FROM_ALL = (60, 1.0)
 """The same from all addresses together: against whoever has many."""
+
+JOINING = (20, 3.0)
+"""New seats for one address, with the right code: so many at once, then one in so many seconds. A whole class may come
+through one address; whoever wants to take all the seats needs more patience. This computer's own pages need none."""
 
 REMEMBERED = 1000
 """Addresses; the one that tried longest ago is forgotten first."""
@@ -47,6 +53,7 @@ class Door:
         self._now = now
         self._all = Tries(*FROM_ALL)
         self._ones: dict[str, Tries] = {}
+        self._joined: dict[str, Tries] = {}
         self.renew()
 
     def renew(self) -> None:
@@ -56,25 +63,38 @@ class Door:
         """Let in whoever has the code.
 
         Raises:
-            UserError: it is wrong; or too many wrong ones came before, and then even the right one has to wait.
+            UserError: it is wrong; or too many wrong ones came before, and then even the right one has to wait; or too
+                many have just come from that address.
         """
         now = self._now() / 1e9
-        tries = self._of(address)
+        tries, joined = _of(address, self._ones, FROM_ONE), _of(address, self._joined, JOINING)
         if not self.open:
             raise UserError("the door is closed: ask your teacher to open it")
         if (wait := tries.wait(now)) or (wait := self._all.wait(now)):
-            raise UserError(f"too many wrong codes: wait {wait:.0f} s, and read it off the board")
+            raise UserError(f"too many wrong codes: wait {math.ceil(wait)} s, and read it off the board")
         if not secrets.compare_digest(_plain(code).encode(), self.code.encode()):
             tries.count(now)
             self._all.count(now)
             raise UserError("that is not the code: read it off the board")
+        if not _is_here(address):
+            if wait := joined.wait(now):
+                raise UserError(f"many devices have just come from your address: wait {math.ceil(wait)} s")
+            joined.count(now)
 
-    def _of(self, address: str) -> Tries:
-        tries = self._ones.pop(address, None) or Tries(*FROM_ONE)
-        self._ones[address] = tries
-        if len(self._ones) > REMEMBERED:
-            del self._ones[next(iter(self._ones))]
-        return tries
+
+def _of(address: str, among: dict[str, Tries], limit: tuple[int, float]) -> Tries:
+    tries = among.pop(address, None) or Tries(*limit)
+    among[address] = tries
+    if len(among) > REMEMBERED:
+        del among[next(iter(among))]
+    return tries
+
+
+def _is_here(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _plain(code: str) -> str:

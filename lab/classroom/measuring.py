@@ -1,7 +1,6 @@
 """How a class measures: all devices open their transports anew, then the same events go to all of them."""
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -41,10 +40,10 @@ class Progress:
 class Measuring:
     """Attributes:
     live: the source that plays while nothing is measured. progress: of the measurement that is going on.
-    finished: is called after each. occupied: what else keeps the computer busy; empty = nothing.
+    finished: is called after each, with its number. occupied: what else keeps the computer busy; empty = nothing.
     """
 
-    def __init__(self, room: Room, attendance: Attendance, controls: Controls, finished: Callable[[], None]) -> None:
+    def __init__(self, room: Room, attendance: Attendance, controls: Controls, finished: Callable[[int], None]) -> None:
         self.room, self.attendance, self.controls, self.finished = room, attendance, controls, finished
         self.live = "steady:rate=4,size=100"
         self.progress: Progress | None = None
@@ -126,7 +125,7 @@ class Measuring:
             await self.room.note("over", number=measurement.number, failed=str(error))
             raise
         await self.room.note("over", number=measurement.number)
-        self.finished()
+        self.finished(measurement.number)
 
     async def _play(self, measurement: Measurement) -> None:
         assert self.progress
@@ -134,7 +133,7 @@ class Measuring:
         server = self.controls.studio.server
         _, before = read_ledger(server.ledger)
         began = clock.now()
-        await server.ask("play", source=seeded(measurement.source, measurement.seconds), spin=True)
+        await server.ask("play", source=seeded(measurement, self.room.seed), spin=True)
         await self._ended(server)
         entries, _ = read_ledger(server.ledger, before)
         sent: list[Any] = [[one.epoch, one.id, one.due, one.at] for one in entries]
@@ -200,7 +199,9 @@ def limited(source: str, seconds: float) -> None:
         raise UserError(f"{source[:80]!r} is too large for a class: 65536 bytes are the most")
 
 
-def seeded(source: str, seconds: float) -> str:
+def seeded(measurement: Measurement, seed: int) -> str:
+    """Its source, as it is told to the server: other instants in each measurement."""
+    source = measurement.source
     joint = "," if ":" in source else ":"
-    seed = "" if "seed=" in source else f",seed={secrets.randbelow(2**31)}"
-    return f"{source}{joint}seconds={seconds:g}{seed}"
+    own = "" if "seed=" in source else f",seed={seed * 100 + measurement.number}"
+    return f"{source}{joint}seconds={measurement.seconds:g}{own}"

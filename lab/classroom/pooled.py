@@ -18,22 +18,24 @@ Row = dict[str, Any]
 
 
 def result(room: Room) -> Row | None:
-    """Of everything that was measured under the same conditions as the last time; None where nothing was yet.
+    """Of everything that was measured with the same events as the last time; None where nothing was yet.
 
-    Each device counts once for a transport: the geometric mean of its trials. Differences are of devices that have
+    Of a transport, what had the same in its way as the last time counts. Each device counts once for a transport: the geometric mean of its trials. Differences are of devices that have
     measured both.
     """
     trials = [trial for trial in trials_of(room) if trial.sent]
     if not trials:
         return None
-    last = trials[-1].cell
-    among = [trial for trial in trials if (trial.cell.scenario, trial.cell.link) == (last.scenario, last.link)]
+    scenario = trials[-1].cell.scenario
+    alike = [trial for trial in trials if trial.cell.scenario == scenario]
+    links = {trial.cell.subject: trial.cell.link for trial in alike}
+    among = [trial for trial in alike if trial.cell.link == links[trial.cell.subject]]
     by = _by_subject(among)
     of = deliveries if basis({trial.cell: [trial] for trial in among}) == "delivery" else delays
     pairs = stats.differences({name: _of_devices(mine, 50, of) for name, mine in by.items()})
     return {
-        "scenario": last.scenario,
-        "link": last.link,
+        "scenario": scenario,
+        "links": links,
         "basis": "delivery" if of is deliveries else "delay",
         "rows": sorted((_row(name, mine) for name, mine in by.items()), key=_place),
         "pairs": [{key: _number(value) for key, value in vars(pair).items()} for pair in pairs],

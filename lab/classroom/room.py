@@ -36,6 +36,11 @@ class Room:
         self.measurements: list[Measurement] = []
         self.joining = asyncio.Lock()
 
+    @property
+    def seed(self) -> int:
+        """Of the class: what is measured follows from it, and from the measurement's number."""
+        return int(self.opened.get("seed", 0))
+
     # what happens
 
     async def note(self, kind: str, /, **what: Any) -> None:
@@ -71,7 +76,7 @@ class Room:
             UserError: there is none left.
         """
         async with self.joining:
-            if len(self.seats) >= MOST_SEATS:
+            if sum(not seat.removed for seat in self.seats.values()) >= MOST_SEATS:
                 raise UserError(f"the class is full: it has {MOST_SEATS} seats")
             engine, browser = engine_of(agent)
             number = len(self.seats) + 1

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import machine
 from benchmarks.runs import Cell, Run, Trial, write_trial
 from lab.classroom.measurements import Measurement, Part
 from lab.classroom.room import Room
@@ -21,20 +22,29 @@ UNSTAMPED = "in a class it is not noted when the server writes"
 UNCOUNTED = "in a class bytes are not counted: its devices share one server"
 LIBRARIES = ("pushlab", "fastapi", "starlette", "uvicorn", "websockets")
 
+ABOUT = "A trial is a fresh connection of a page that stays; a round is a device, and how often it did the same before"
+SEEDED = "Every event's instant follows from it; devices went on from transport to transport in their order."
+
 Kind = tuple[str, float, bool]  # source, seconds, disturbed: what makes a scenario
 
 
-def save(room: Room, folder: Path) -> None:
-    """Write the class as it is now; it may go on, and be saved again."""
+def save(room: Room, folder: Path, only: int = 0) -> None:
+    """Write the class as it is now, of its trials those of one measurement, or all; it may be saved again."""
     folder.mkdir(parents=True, exist_ok=True)
-    trials = list(trials_of(room))
-    for trial in trials:
-        write_trial(folder, trial)
-    _head(room, trials).save(folder)
+    trials = list(_numbered(room))
+    for number, trial in trials:
+        if only in (0, number):
+            write_trial(folder, trial)
+    _head(room, [trial for _, trial in trials]).save(folder)
 
 
 def trials_of(room: Room) -> Iterator[Trial]:
     """One for each device in each measurement that is over."""
+    return (trial for _, trial in _numbered(room))
+
+
+def _numbered(room: Room) -> Iterator[tuple[int, Trial]]:
+    """Each with the number of its measurement."""
     repetitions: dict[tuple[int, Cell], int] = {}
     names = scenarios(room.measurements)
     for measurement in room.measurements:
@@ -44,7 +54,7 @@ def trials_of(room: Room) -> Iterator[Trial]:
                 cell = cell_of(part, name)
                 nth = repetitions[part.seat, cell] = repetitions.get((part.seat, cell), 0) + 1
                 part.trial = part.trial or trial_of(measurement, part, cell, part.seat * REPETITIONS + nth)
-                yield part.trial
+                yield measurement.number, part.trial
 
 
 def scenarios(measurements: Sequence[Measurement]) -> dict[Kind, str]:
@@ -98,16 +108,15 @@ def _seen(part: Part, clock: Offset) -> dict[str, Any]:
 
 
 def _head(room: Room, trials: Sequence[Trial]) -> Run:
-    from benchmarks.measure import machine  # noqa: PLC0415  (it knows every engine, which takes a second)
-
     titles = {name: _title(kind) for kind, name in scenarios(room.measurements).items()}
     return Run(
         plan="class",
-        seed=0,
+        seed=room.seed,
         started=room.opened["started"],
         settings={
             "name": "class",
-            "about": f"a class of {len(room.seats)} devices, all at once, each a trial of its own; a round is a device",
+            "about": f"{len(room.seats)} devices of a class, all at once. {ABOUT}",
+            "seeded": SEEDED,
             "budget": None,
             "blocks": [],
             "scenarios": titles,

@@ -1,6 +1,7 @@
 """`pushlab class`: a class is held, until Ctrl-C or until the teacher ends it; or a stored one is shown."""
 
 import asyncio
+import secrets
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -74,7 +75,8 @@ async def held(place: Place, folder: Path, transports: Mapping[str, Subject]) ->
         room = Room(transports, journal)
         room.apply_all(records)
         port = opening.sockets[0].getsockname()[1]
-        await room.note("opened", started=started(), address=place.address, port=port, transports=list(transports))
+        where = {"address": place.address, "port": port, "transports": list(transports)}
+        await room.note("opened", started=started(), seed=secrets.randbelow(10**6), **where)
         first = place.port + 1 if place.port else 0
         lanes = studio(transports.values(), opening.origins, address=place.address, port=first, seats=[])
         session = _session(room, await stack.enter_async_context(lanes), opening, folder)

@@ -45,9 +45,9 @@ class Session:
         self.course = Course(self.room, self.measuring, self.folder / "lessons")
         self._told = ""
 
-    def measured(self) -> None:
-        """A measurement is over: the run is saved, and everybody sees what came of it."""
-        saved.save(self.room, self.folder)
+    def measured(self, number: int) -> None:
+        """A measurement is over: it is saved, and everybody sees what came of it."""
+        saved.save(self.room, self.folder, only=number)
         self.result = pooled.result(self.room)
         self.attendance.tell_boards("result", result=self.result)
 

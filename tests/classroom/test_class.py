@@ -3,23 +3,18 @@
 import asyncio
 import json
 import re
-import shutil
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from classmates import Device, Refused, a_class, board, device, line
+from classmates import Device, a_class, board, device, line, measured, refusal, told
 
 import lab
-from benchmarks.outcome import Outcome
-from benchmarks.runs import read_trials
 from lab.classroom import channel, room, school
 from lab.classroom.door import Door
-from lab.classroom.host import Place
-from lab.classroom.saved import JOURNAL
 from lab.classroom.school import Held
 
 PAGES = Path(lab.__file__).parent / "page" / "classroom"
@@ -45,19 +40,6 @@ async def held(opened: Held) -> Held:
     session.room.choosing = False
     session.controls.lay("", "nothing")
     return opened
-
-
-@pytest.fixture
-async def own(tmp_path: Path) -> AsyncIterator[Held]:
-    """A class with a folder of its own, `tmp_path`."""
-    async with a_class(tmp_path, *TRANSPORTS) as open_:
-        yield open_
-
-
-async def refusal(one: Any) -> str:
-    with pytest.raises(Refused) as refused:
-        await one
-    return str(refused.value)
 
 
 # Who gets in
@@ -180,13 +162,20 @@ async def test_a_full_class_says_so(held: Held, monkeypatch: pytest.MonkeyPatch)
         {"do": "batch", "number": 1, "batch": 0, "arrivals": [[1, 2]]},
         {"do": "batch", "number": 1, "batch": 0, "arrivals": [[1, 2, float("nan")]] * 3},
         {"do": "batch", "number": 1, "batch": 0, "arrivals": [[1, 2, 3.0]] * 401},
-        {"do": "final", "number": 1, "final": {"batches": 10**9}}, {"do": "vote", "question": 1, "round": "x", "vote": 1},
+        {"do": "final", "number": 1, "final": {"batches": 10**9}},
+        {"do": "vote", "question": 1, "round": "x", "vote": 1},
     ],
 )  # fmt: skip
 async def test_nonsense_is_refused_in_a_sentence(held: Held, message: dict[str, Any]) -> None:
     async with device(held) as student:
         do = message.pop("do", None)
         await refusal(student.line.ask(do, **message))
+        await student.line.ask("live", latencies=[], state="open")
+
+
+async def test_bytes_are_no_request(held: Held) -> None:
+    async with device(held) as student:
+        await student.line.socket.send_bytes(b"{}")
         await student.line.ask("live", latencies=[], state="open")
 
 
@@ -267,98 +256,7 @@ async def test_what_is_no_vote_is_refused_and_the_line_goes_on(held: Held) -> No
         await teacher.until(lambda told: told["state"]["question"]["before"]["voted"] == 1)
 
 
-async def told(students: list[Device], there: Any) -> None:
-    for one in students:
-        await one.line.until(lambda known: bool(known["you"]["question"]) and there(known["you"]["question"]))
-
-
-# What is kept
-
-
-async def test_a_crash_loses_no_vote_and_no_seat(own: Held, tmp_path: Path) -> None:
-    after = tmp_path / "after"
-    after.mkdir()
-    async with board(own) as teacher, device(own, "Ada") as student:
-        await teacher.ask("ask", text="Which?", options=["a", "b"])
-        await told([student], bool)
-        await student.vote(1)
-        shutil.copy(tmp_path / JOURNAL, after / JOURNAL)  # as it is on the disk when the vote was acknowledged
-        with (after / JOURNAL).open("ab") as file:
-            file.write(b'{"is":"vote","question":1,"rou')
-        key, transport = student.key, student.you["transport"]["name"]
-    async with a_class(after, *TRANSPORTS) as again, line(again.host.origins[0], "/class/seat") as one:
-        returned = await Device.joined(one, key=key)
-        assert returned.you["name"] == "Ada"
-        assert returned.you["transport"]["name"] == transport
-        assert returned.you["question"]["votes"] == {"before": 1, "after": None}
-        assert again.session.door.code != own.session.door.code
-        assert again.host.key != own.host.key
-
-
-async def test_no_key_and_no_code_is_in_any_file_or_message(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    async with a_class(tmp_path, *TRANSPORTS) as held, board(held) as teacher, device(held, measures=True) as student:
-        await measured(teacher, seconds=1.0)
-        secrets = [held.host.key, held.session.door.code, student.key]
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {path.name for path in files} >= {JOURNAL, "run.json"}
-    out, err = capfd.readouterr()
-    for text in (*(path.read_text("utf-8") for path in files), out, err, caplog.text):
-        assert not [secret for secret in secrets if secret in text]
-
-
-async def test_names_are_in_the_journal_only(tmp_path: Path) -> None:
-    async with (
-        a_class(tmp_path, *TRANSPORTS) as held,
-        board(held) as teacher,
-        device(held, "Ada Lovelace", measures=True),
-    ):
-        await measured(teacher, seconds=1.0)
-        assert "Ada" not in await teacher.ask("csv")
-    Outcome.of(tmp_path).write()
-    for path in tmp_path.rglob("*"):
-        assert path.name == JOURNAL or not path.is_file() or "Ada Lovelace" not in path.read_text("utf-8"), path
-
-
 # Measurements
-
-
-async def measured(teacher: Any, *, turns: int = 1, seconds: float = 1.0) -> dict[str, Any]:
-    """The result of the class when that is over."""
-    before = len(teacher.told["state"]["measurements"])
-    await teacher.ask("measure", source="steady:rate=20,size=100", seconds=seconds, turns=turns)
-    await teacher.until(lambda told: len(told["state"]["measurements"]) == before + turns, 40)
-    await teacher.until(lambda told: told["state"]["measuring"] is None)
-    found: dict[str, Any] = teacher.told["result"]["result"]
-    return found
-
-
-async def test_a_class_measures_together_and_is_an_ordinary_run(own: Held, tmp_path: Path) -> None:
-    async with board(own) as teacher, AsyncExitStack() as stack:
-        devices = [await stack.enter_async_context(device(own, measures=True)) for _ in range(6)]
-        assert [one.you["transport"]["name"] for one in devices] == [*TRANSPORTS] * 3
-        found = await measured(teacher, turns=2)
-        assert {row["name"]: row["devices"] for row in found["rows"]} == dict.fromkeys(TRANSPORTS, 6)
-        assert all(row["lost"] == 0 and row["sent"] == 120 for row in found["rows"])
-        (pair,) = found["pairs"]
-        assert pair["rounds"] == 6
-        table = (await teacher.ask("csv")).splitlines()
-        assert len(table) == 1 + 12
-        points = await teacher.ask("points", number=2)
-        assert len(points) == 6 * 20
-    trials, complaints = read_trials(tmp_path)
-    assert complaints == []
-    assert len(trials) == 12
-    assert {trial.state for trial in trials} == {"measured"}
-    assert {trial.cell.scenario for trial in trials} == {"class"}
-    assert {trial.cell.link for trial in trials} == {"direct"}
-    assert len({trial.round for trial in trials}) == 6
-    outcome = Outcome.of(tmp_path)
-    assert not outcome.failed
-    assert "class" in outcome.write().read_text("utf-8")
-    (delays, _) = [row for row in outcome.summary["differences"] if row["rounds"] == 6]
-    assert {delays["a"].split()[0], delays["b"].split()[0]} == set(TRANSPORTS)
 
 
 async def test_a_batch_that_comes_again_counts_once(held: Held) -> None:
@@ -383,25 +281,6 @@ async def test_a_device_that_tells_nothing_is_a_failed_trial_and_holds_nobody_up
         assert rows[TRANSPORTS[0]]["devices"] == 1
         assert rows[TRANSPORTS[1]]["failed"] == 1
         assert "did not open" in await teacher.ask("csv")
-
-
-async def test_what_the_teacher_does_meanwhile_is_noted_and_kept_apart(own: Held, tmp_path: Path) -> None:
-    async with board(own) as teacher, device(own, measures=True), device(own, measures=True):
-        await teacher.ask("measure", source="steady:rate=20,size=100", seconds=2.0, turns=1)
-        await teacher.until(lambda told: (told["state"]["measuring"] or {}).get("phase") == "play")
-        await asyncio.sleep(0.3)
-        assert await teacher.ask("cut", transport=TRANSPORTS[0]) == 1
-        await teacher.until(lambda told: told["state"]["measuring"] is None, 30)
-        await teacher.ask("lay", transport="", condition="300 ms")
-        await measured(teacher)
-    trials, _ = read_trials(tmp_path)
-    struck = [trial for trial in trials if trial.fault]
-    assert [trial.cell.transport for trial in struck] == [TRANSPORTS[0]]
-    assert "cut" in struck[0].fault["what"]
-    assert {trial.cell.scenario for trial in trials if trial.cell.link == "direct"} == {"class"}
-    slowed = [trial for trial in trials if trial.cell.link == "relay:delay=150ms"]
-    assert {trial.cell.scenario for trial in slowed} == {"class-2", "class-3"} - {"class-3"}
-    assert Outcome.of(tmp_path).write().exists()
 
 
 async def test_a_measurement_can_be_stopped_and_the_live_events_go_on(held: Held) -> None:
@@ -443,35 +322,3 @@ async def test_devices_may_choose_only_when_they_are_allowed_to(held: Held) -> N
         await student.line.ask("choose", transport=TRANSPORTS[1])
         await student.line.until(lambda told: told["you"]["transport"]["name"] == TRANSPORTS[1])
         assert "unknown transport" in await refusal(student.line.ask("choose", transport="carrier_pigeon"))
-
-
-# A stored class
-
-
-@asynccontextmanager
-async def stored(folder: Path) -> AsyncIterator[Any]:
-    async with school.shown(Place(), folder) as (host, _), line(host.origins[0], "/class/board") as one:
-        await one.ask("enter", key=host.key)
-        yield one
-
-
-async def test_a_stored_class_is_shown_and_changed_by_nobody(tmp_path: Path) -> None:
-    async with (
-        a_class(tmp_path, *TRANSPORTS) as held,
-        board(held) as teacher,
-        device(held, measures=True) as student,
-    ):
-        result = await measured(teacher)
-        await teacher.ask("ask", text="Which?", options=["a", "b"])
-        await told([student], bool)
-        await student.vote(0)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    async with stored(tmp_path) as one:
-        await one.until(lambda told: "result" in told)
-        assert one.told["state"]["stored"]
-        assert one.told["state"]["question"]["before"]["counts"] == [1, 0]
-        assert one.told["result"]["result"] == result
-        assert len(await one.ask("points", number=1)) == 20
-        for name in ("measure", "ask", "cut", "end", "remove"):
-            assert "unknown request" in await refusal(one.ask(name))
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

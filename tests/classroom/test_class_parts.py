@@ -9,7 +9,7 @@ import pytest
 
 from lab import clock
 from lab.classroom import network
-from lab.classroom.door import FROM_ALL, FROM_ONE, LENGTH, LETTERS, Door
+from lab.classroom.door import FROM_ALL, FROM_ONE, JOINING, LENGTH, LETTERS, Door
 from lab.classroom.journal import Journal, read_journal
 from lab.classroom.measuring import limited, made
 from lab.classroom.seating import LONGEST_NAME, cleaned, engine_of
@@ -85,6 +85,17 @@ def test_guessing_for_an_hour_finds_no_code() -> None:
         tried += "not the code" in refusal(door, "WRONG7", f"10.0.{step % 200}.1")
     assert tried == FROM_ALL[0] + 3600 - 1
     assert tried / len(LETTERS) ** LENGTH < 1e-4
+
+
+def test_one_address_can_not_take_all_the_seats_at_once() -> None:
+    time = Time()
+    door = Door(time)
+    assert [refusal(door, door.code) for _ in range(JOINING[0])] == [""] * JOINING[0]
+    assert "from your address: wait 3 s" in refusal(door, door.code)
+    assert refusal(door, door.code, "10.0.0.2") == ""
+    assert {refusal(door, door.code, "127.0.0.1") for _ in range(3 * JOINING[0])} == {""}
+    time.now += JOINING[1] + 0.1
+    assert refusal(door, door.code) == ""
 
 
 def test_a_closed_door_lets_nobody_in_and_a_renewed_code_replaces_the_old_one() -> None:

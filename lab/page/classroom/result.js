@@ -44,7 +44,7 @@ export function result(box) {
     box.replaceChildren(...(last ? table(last, lanes) : [make("p", "Nothing has been measured yet.", { className: "soft" })]));
   }
 
-  function table({ rows, pairs, link, basis }, lanes) {
+  function table({ rows, pairs }, lanes) {
     const measured = rows.filter(({ p50 }) => p50);
     const ends = measured.flatMap(({ p50 }) => [p50.low, p50.value, p50.high]).filter((end) => end > 0);
     const made = make("table");
@@ -54,7 +54,7 @@ export function result(box) {
     wide.setAttribute("role", "region");
     wide.setAttribute("aria-label", "What the class has measured");
     wide.append(made);
-    return [wide, make("p", note(rows, link, basis), { className: "soft" })];
+    return [wide, make("p", note(last, lanes), { className: "soft" })];
   }
 
   function head(first, lanes) {
@@ -119,10 +119,18 @@ export function result(box) {
     return svg;
   }
 
-  function note(rows, link, basis) {
+  // What lay in each transport's way, in short where it was the same for all.
+  function between(links, lanes) {
+    const all = new Set(Object.values(links));
+    if (all.size === 1) return [...all][0].replace("direct", "nothing");
+    return Object.entries(links).map(([name, link]) => `${lanes.find((lane) => lane.name === name)?.title ?? name}: ${link}`).join("; ");
+  }
+
+  function note({ rows, pairs, links, basis }, lanes) {
     const bound = Math.max(0, ...rows.map((row) => row.bound ?? 0));
     return `Each device counts once for a transport; intervals are over devices. “Not resolved” does not mean equal. Clocks hold within ±${number(bound)} ms at worst. `
-      + `In the way: ${link === "direct" ? "nothing" : link}. `
+      + `In the way: ${between(links, lanes)}. `
+      + (pairs.length ? "" : "To compare transports, let each device through all of them: devices differ more than transports do. ")
       + (basis === "delivery" ? "The source was late: pairs are compared from when events were sent. " : "");
   }
 
