@@ -20,8 +20,8 @@ Row = dict[str, Any]
 def result(room: Room) -> Row | None:
     """Of everything that was measured with the same events as the last time; None where nothing was yet.
 
-    Of a transport, what had the same in its way as the last time counts. Each device counts once for a transport: the geometric mean of its trials. Differences are of devices that have
-    measured both.
+    Of a transport, what had the same in its way as the last time counts. Each device counts once for a transport: the
+    geometric mean of its trials. Differences are of devices that have measured both.
     """
     trials = [trial for trial in trials_of(room) if trial.sent]
     if not trials:
