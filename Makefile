@@ -33,8 +33,8 @@ class: .venv/ready  # ARGS="--address wlan0" for a class that is in a network
 pictures: .venv/ready  # of the classroom's pages as they run, for the docs
 	$(bin)/python -m benchmarks.pictures
 
-test: .venv/ready  # in two processes; what is marked `alone` comes last, in one of them
-	$(bin)/pytest -m "not slow" -n 2 $(ARGS)
+test: .venv/ready  # in three processes; what is marked `alone` comes last, in one of them
+	$(bin)/pytest -m "not slow" -n 3 $(ARGS)
 
 test-slow: .venv/ready
 	$(bin)/pytest -m slow $(ARGS)

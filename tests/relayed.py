@@ -65,13 +65,15 @@ class Line:
         entries, _ = read_ledger(self.server.ledger, start)
         return {entry.id: entry.due for entry in entries}
 
-    async def play(self, source: str, wait: float) -> Block:
-        """Play it, and wait so many seconds more for the last event to arrive."""
+    async def play(self, source: str, wait: float, *readers: Reader) -> Block:
+        """Play it, and wait so many seconds more for the last event to arrive, or longer until these have it."""
         await self.link["relay"].lap()
         _, start = read_ledger(self.server.ledger)
         await self.server.play(source)
         await asyncio.sleep(wait + DRAIN)
         entries, _ = read_ledger(self.server.ledger, start)
+        for reader in readers:  # else a late one would count for the next block
+            assert await reader.reached(entries[-1].epoch, entries[-1].id, 5)
         held = (await self.link["relay"].lap())["held_ns"]["down"]
         return Block({entry.id: entry.due for entry in entries}, held)
 

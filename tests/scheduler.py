@@ -1,8 +1,7 @@
 """Which process runs which test, where several do: side by side what can be, and at the end what must be `alone`.
 
-Much of what is tested is waiting, so that two processes need little more than half of the time. What is held to a time,
-or to a share of the processor, is `alone`: it is run by the last process, when the others have ended and have taken
-their browsers with them.
+Much of what is tested is waiting: three processes keep two processors busy. What is held to a time, or to a share of
+the processor, is `alone`: the last process runs it, when the others have ended and have taken their browsers with them.
 """
 
 import json

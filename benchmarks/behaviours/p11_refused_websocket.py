@@ -49,6 +49,7 @@ class Known:
     lost_ms: float | None
     why: str = ""
     patience: float = PATIENCE
+    opened_ms: float | None = None
 
     def told(self) -> str:
         if self.event_ms is not None:
@@ -107,13 +108,15 @@ async def knowing(reader: Reader, event: tuple[int, int], patience: float, *, to
 
     event_ms = since(seen.events[0][2]) if seen.events else None
     at, why = seen.lost[0] if seen.lost else (None, "")
-    return Known(event_ms, None if at is None else since(at), why, patience)
+    opened_ms = since(seen.opened[0]) if seen.opened else None
+    return Known(event_ms, None if at is None else since(at), why, patience, opened_ms)
 
 
 def judged(found: Mapping[str, Known]) -> Observation:
     """Bitten: a reader did not hear of the event."""
     numbers: dict[str, float | str | None] = {}
     for name, one in found.items():
+        numbers[f"{name}_open_ms"] = None if one.opened_ms is None else round(one.opened_ms, 1)
         numbers[f"{name}_event_ms"] = None if one.event_ms is None else round(one.event_ms, 1)
         numbers[f"{name}_told_ms"] = None if one.lost_ms is None else round(one.lost_ms, 1)
     says = "; ".join(f"{TITLES[name]}: {one.told()}" for name, one in found.items())

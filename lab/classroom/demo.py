@@ -264,7 +264,7 @@ class Desk:
 
     @request
     async def watch(self, lane: str) -> None:
-        """Tell what passes over that lane's wire, from now on."""
+        """Tell what passes over that lane's wire from now on, and how the connections that are open began."""
         (name,) = self._lanes(lane)
         if name not in self._watched:
             self._watched[name] = await self._stack.enter_async_context(AsyncExitStack())
@@ -276,8 +276,7 @@ class Desk:
             await self._watched.pop(lane).aclose()
 
     async def _tell_wire(self, name: str) -> None:
-        wire = self.demo.wires[name]
-        async with wire.watching(), aclosing(wire.batches()) as batches:
+        async with aclosing(self.demo.wires[name].batches()) as batches:
             async for steps in batches:
                 self.channel.tell("wire", lane=name, steps=steps)
 

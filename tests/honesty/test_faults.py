@@ -69,6 +69,7 @@ async def test_every_end_is_noticed_at_once(ground: Ground, scenario: str, name:
     assert_complete(done)
 
 
+@pytest.mark.alone
 async def test_chromium_asks_a_long_poll_again_in_silence(ground: Ground) -> None:
     done = await trial(ground, "long_polling", "chromium", "cut_rst", "relay", seconds=0.6)
     assert noticed_ms(done) is None

@@ -131,23 +131,24 @@ async def what_is_left(there: Line, name: str, reads: str, engines: Engines, sec
     async with there.reading(name, reads, engines) as reader:
         began, rest = time.monotonic(), Rest()
         while not rest.exact() and time.monotonic() - began < seconds:
-            rounds.append([await _block(there, hold) for hold in (REFERENCE, *HOLDS)])
+            rounds.append([await _block(there, reader, hold) for hold in (REFERENCE, *HOLDS)])
             if len(rounds) >= LEAST:
                 rest = await _rest(reader, rounds)
         return await _rest(reader, rounds)
 
 
-async def _block(there: Line, hold: float) -> Block:
+async def _block(there: Line, reader: Reader, hold: float) -> Block:
     await there.set(down=hold)
-    return await there.play(f"metronome:rate={RATE},size=100,count={COUNT}", hold)
+    block = await there.play(f"metronome:rate={RATE},size=100,count={COUNT}", hold, reader)
+    assert min(block.held) >= hold * 1e9
+    return block
 
 
 async def _rest(reader: Reader, rounds: list[list[Block]]) -> Rest:
-    """Of the rounds in which each event was one piece; on a busy machine, two may be one, or come a block later."""
+    """Of the rounds in which each event was one piece; on a busy machine, two may be one."""
     rest = Rest()
     for blocks in rounds:
-        held = list(zip((REFERENCE, *HOLDS), blocks, strict=True))
-        if all(len(block.held) == len(block.due) and min(block.held) >= hold * 1e9 for hold, block in held):
-            for hold, block in held:
+        if all(len(block.held) == len(block.due) for block in blocks):
+            for hold, block in zip((REFERENCE, *HOLDS), blocks, strict=True):
                 rest.of[hold].append(await delays(reader, block) - np.array(block.held) / 1e6)
     return rest

@@ -248,6 +248,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.alone
 async def test_a_client_with_a_fault_costs_only_its_own_trials(
     engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
