@@ -24,6 +24,7 @@ VOTED = "n => document.querySelector('#question')?.innerText.includes(`${n} have
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_sixty_devices_beside_a_few_pages(pages: Pages, tmp_path: Path) -> None:
     async with a_class(tmp_path) as held, AsyncExitStack() as stack:
         screen = await pages.board(held)
