@@ -190,6 +190,11 @@ class ServerProcess(Child):
         self._orders["seats"].append(key)
         await self.ask("seat", key=key)
 
+    async def unseat(self, key: str) -> None:
+        """Let in nobody with that key any more; what is being read already goes on until its connection ends."""
+        self._orders["seats"].remove(key)
+        await self.ask("unseat", key=key)
+
     async def play(self, source: str, *, spin: bool = True) -> None:
         """Start a source and wait until it has ended."""
         await self.ask("play", source=source, spin=spin)
@@ -265,6 +270,11 @@ class Worker:
         """Whoever has that key may come in."""
         assert self.seats is not None
         self.seats.add(key)
+
+    async def unseat(self, key: str) -> None:
+        """Nobody with that key may come in."""
+        assert self.seats is not None
+        self.seats.discard(key)
 
     async def play(self, source: str, *, spin: bool) -> None:
         """Begin a source; says so when it has ended."""

@@ -16,7 +16,7 @@ from lab.classroom.controls import Condition
 from lab.classroom.host import Host
 from lab.classroom.measurements import MOST_IN_BATCH, Arrival, Final, Ready
 from lab.classroom.room import Room
-from lab.classroom.seating import Seat, cleaned
+from lab.classroom.seating import Seat, cleaned, hashed
 from lab.classroom.session import Session, kept, on_board, seat_shown, shown
 from lab.classroom.timing import Ping, check
 from lab.classroom.votes import Phase, Round, Vote
@@ -201,10 +201,12 @@ class BoardDesk(ReadingDesk):
 
     @request
     async def remove(self, seat: Number) -> None:
-        """Take a seat away: who has it is not let in any more."""
+        """Take a seat away: who has it is not let in any more, neither to the class nor to its transports."""
         if seat not in self._room.seats:
             raise UserError(f"there is no seat {seat}")
         await self._room.note("removed", seat=seat)
+        taken = self._room.seats[seat].hash
+        await self._session.controls.studio.unseat(lambda key: hashed(key) == taken)
         if line := self._session.attendance.lines.get(seat):
             line.channel.tell("removed")
 

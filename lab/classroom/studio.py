@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +76,13 @@ class Studio:
             if key not in self._seats:
                 self._seats.add(key)
                 await self.server.seat(key)
+
+    async def unseat(self, whose: Callable[[str], bool]) -> None:
+        """Let nobody in any more with a key of which that is true."""
+        async with self._busy:
+            for key in [key for key in self._seats if whose(key)]:
+                self._seats.discard(key)
+                await self.server.unseat(key)
 
     async def befriend(self) -> None:
         await self.server.befriend([*self.friends, *(lane.origin for lane in self.lanes.values())])

@@ -105,6 +105,18 @@ async def test_without_a_seat_there_is_nothing() -> None:
             await until(lambda: bool(here.events))
 
 
+async def test_a_seat_that_is_taken_away_leads_nowhere_also_after_a_restart() -> None:
+    async with studio(TWO, [FRIEND], seats=[]) as made, aiohttp.ClientSession() as session:
+        await made.seat(KEY)
+        await made.seat("other")
+        await made.unseat(lambda key: key == KEY)
+        for _ in range(2):
+            for key, status in ((KEY, 403), ("other", 200)):
+                async with session.get(f"{made.lanes['sse'].origin}/seat/{key}/lab/follow.js") as answer:
+                    assert answer.status == status
+            await made.restart(down=0.1)
+
+
 async def test_a_seat_is_kept_through_a_restart() -> None:
     async with studio(TWO, [FRIEND], seats=[]) as made:
         await made.server.seat(KEY)
