@@ -311,8 +311,8 @@ app.add_typer(lesson_app)
 @lesson_app.command(name="list")
 def list_lessons() -> None:
     """Show which lessons there are, how long they take, and what can't be had on this machine."""
-    from lab.classroom import checking  # noqa: PLC0415  (see the head of this file)
-    from lab.classroom import lesson as written  # noqa: PLC0415
+    from lab.classroom.teaching import checking  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
     show_table(checking.table(list(written.lessons().values())))
 
@@ -329,8 +329,8 @@ def run_lesson(
     """Open a lesson's page, and measure what it asks for, until Ctrl-C."""
     import webbrowser  # noqa: PLC0415
 
-    from lab.classroom import lecture  # noqa: PLC0415  (see the head of this file)
-    from lab.classroom import lesson as written  # noqa: PLC0415
+    from lab.classroom.teaching import lecture  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
     chosen = written.lesson(name, written.lessons())
     run(lecture.run(chosen, port, tell, (lambda _url: None) if no_browser else webbrowser.open))
@@ -341,8 +341,8 @@ def check_lessons(
     name: Annotated[list[str] | None, typer.Argument(help="Only these; all if none is given.")] = None,
 ) -> int:
     """Run lessons without a page; exit with 1 where an explanation no longer fits what is measured."""
-    from lab.classroom import checking  # noqa: PLC0415  (see the head of this file)
-    from lab.classroom import lesson as written  # noqa: PLC0415
+    from lab.classroom.teaching import checking  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
     known = written.lessons()
     chosen = [written.lesson(one, known) for one in name or known]
@@ -355,8 +355,8 @@ def write_handout(
     out: Annotated[Path | None, typer.Option(help="File to write, by default NAME.html in results/lessons/.")] = None,
 ) -> None:
     """Write a lesson as a page to print: the questions, and behind them the explanation with blanks."""
-    from lab.classroom import attempt, handout  # noqa: PLC0415  (see the head of this file)
-    from lab.classroom import lesson as written  # noqa: PLC0415
+    from lab.classroom.teaching import attempt, handout  # noqa: PLC0415  (see the head of this file)
+    from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
     chosen = written.lesson(name, written.lessons())
     file = out or attempt.RESULTS / f"{name}.html"
@@ -401,7 +401,7 @@ def class_(  # noqa: PLR0913  (the command's options)
 ) -> None:
     """Hold a class: every student's own browser is an instrument, and joins with a code."""
     from benchmarks import session  # noqa: PLC0415  (see the head of this file)
-    from lab.classroom import network, school  # noqa: PLC0415
+    from lab.classroom.class_ import network, school  # noqa: PLC0415
     from lab.classroom.host import Place  # noqa: PLC0415
 
     if sum(folder is not None for folder in (out, replay, resume)) > 1:

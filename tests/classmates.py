@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from lab import clock
+from lab.classroom.class_.school import Held, chosen, held
 from lab.classroom.host import Place
-from lab.classroom.school import Held, chosen, held
 from lab.native import Arrivals, follow
 from lab.transport import discover, subject, subjects
 

@@ -13,9 +13,10 @@ import pytest
 from classmates import Device, a_class, board, device, line, measured, refusal, told
 
 import lab
-from lab.classroom import channel, room, school
-from lab.classroom.door import Door
-from lab.classroom.school import Held
+from lab.classroom import channel
+from lab.classroom.class_ import room, school
+from lab.classroom.class_.door import Door
+from lab.classroom.class_.school import Held
 
 PAGES = Path(lab.__file__).parent / "page" / "classroom"
 TRANSPORTS = ("sse", "long_polling")
@@ -274,7 +275,7 @@ async def test_a_batch_that_comes_again_counts_once(held: Held) -> None:
 async def test_a_device_that_tells_nothing_is_a_failed_trial_and_holds_nobody_up(
     held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.classroom.measuring.OPENING", 1.0)
+    monkeypatch.setattr("lab.classroom.class_.measuring.OPENING", 1.0)
     async with board(held) as teacher, device(held, measures=True), device(held):
         found = await measured(teacher)
         rows = {row["name"]: row for row in found["rows"]}

@@ -16,10 +16,10 @@ from classmates import Device, a_class, board, device, line, measured, refusal, 
 
 from benchmarks.outcome import Outcome
 from benchmarks.runs import Trial, read_trials
-from lab.classroom import school
+from lab.classroom.class_ import school
+from lab.classroom.class_.saved import JOURNAL
+from lab.classroom.class_.school import Held
 from lab.classroom.host import Place
-from lab.classroom.saved import JOURNAL
-from lab.classroom.school import Held
 
 TRANSPORTS = ("sse", "long_polling")
 DEVICES = 6

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from classmates import Device, Refused, a_class, board, device, told
 
-from lab.classroom import measured as measuring
-from lab.classroom.figure import Figure
-from lab.classroom.lesson import lessons
-from lab.classroom.measured import Measured
-from lab.classroom.question import Question
+from lab.classroom.teaching import measured as measuring
+from lab.classroom.teaching.figure import Figure
+from lab.classroom.teaching.lesson import lessons
+from lab.classroom.teaching.measured import Measured
+from lab.classroom.teaching.question import Question
 
 LESSON = "polling"
 TRANSPORTS = ("sse", "long_polling")

@@ -16,9 +16,9 @@ from conftest import Engines
 from benchmarks.browser import AS_LAUNCHED
 from benchmarks.runs import read_trials
 from benchmarks.summary import delays
-from lab.classroom import network, school
+from lab.classroom.class_ import network, school
+from lab.classroom.class_.school import Held
 from lab.classroom.host import Place
-from lab.classroom.school import Held
 
 DONE = "n => window.trials?.get(n)?.done === true"
 SEEN = "n => { const {events, delays, bound} = trials.get(n); return {ids: events.map(({id}) => id), delays, bound}; }"

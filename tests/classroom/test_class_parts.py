@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from lab import clock
-from lab.classroom import network
-from lab.classroom.door import FROM_ALL, FROM_ONE, JOINING, LENGTH, LETTERS, Door
-from lab.classroom.journal import Journal, read_journal
-from lab.classroom.measuring import limited, made
-from lab.classroom.seating import LONGEST_NAME, cleaned, engine_of
-from lab.classroom.timing import Ping, around, check, offset
-from lab.classroom.votes import Question, asked
+from lab.classroom.class_ import network
+from lab.classroom.class_.door import FROM_ALL, FROM_ONE, JOINING, LENGTH, LETTERS, Door
+from lab.classroom.class_.journal import Journal, read_journal
+from lab.classroom.class_.measuring import limited, made
+from lab.classroom.class_.seating import LONGEST_NAME, cleaned, engine_of
+from lab.classroom.class_.timing import Ping, around, check, offset
+from lab.classroom.class_.votes import Question, asked
 from lab.errors import UserError
 
 SECOND = 10**9

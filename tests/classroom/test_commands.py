@@ -12,7 +12,7 @@ from benchmarks import plan as plans
 from benchmarks.behaviours.experiment import chosen
 from lab import link as links
 from lab import sources
-from lab.classroom.lesson import LESSONS, TRY, read
+from lab.classroom.teaching.lesson import LESSONS, TRY, read
 from lab.cli import app, listed
 
 COMMAND = re.compile(r"^\.venv/bin/pushlab (.+)$", re.MULTILINE)

@@ -4,8 +4,8 @@ import pytest
 from conftest import SUBJECTS
 from made_up_runs import made_of, trial
 
-from lab.classroom.evidence import Evidence, late_share, over_rounds
-from lab.classroom.lesson import LESSONS, read
+from lab.classroom.teaching.evidence import Evidence, late_share, over_rounds
+from lab.classroom.teaching.lesson import LESSONS, read
 
 SLOW = [80.0, 26.0, None, 26.0, 50.0] * 10
 """In two of five cases more than 50 ms, or never."""

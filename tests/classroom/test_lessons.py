@@ -18,15 +18,15 @@ from made_up_runs import Made, cell, made, made_of
 
 from benchmarks.behaviours.experiment import Observation
 from benchmarks.behaviours.store import Seen, Spot
-from lab.classroom import attempt as attempts
-from lab.classroom import checking
-from lab.classroom.attempt import Attempt, Steps
-from lab.classroom.evidence import Evidence
-from lab.classroom.figure import Figure, number
-from lab.classroom.handout import handout
-from lab.classroom.lecture import Lecture, lecturing, state
-from lab.classroom.lesson import EXPLAIN, LESSONS, TEACHER, Lesson, lesson, lessons, read
-from lab.classroom.measured import Measured, answer, check_prediction, claimed, judged, measured, unavailable
+from lab.classroom.teaching import attempt as attempts
+from lab.classroom.teaching import checking
+from lab.classroom.teaching.attempt import Attempt, Steps
+from lab.classroom.teaching.evidence import Evidence
+from lab.classroom.teaching.figure import Figure, number
+from lab.classroom.teaching.handout import handout
+from lab.classroom.teaching.lecture import Lecture, lecturing, state
+from lab.classroom.teaching.lesson import EXPLAIN, LESSONS, TEACHER, Lesson, lesson, lessons, read
+from lab.classroom.teaching.measured import Measured, answer, check_prediction, claimed, judged, measured, unavailable
 from lab.cli import main
 from lab.errors import UserError
 
@@ -848,7 +848,7 @@ async def test_each_lesson_still_fits_what_is_measured(name: str, tmp_path: Path
 
 
 def test_the_notes_are_not_among_what_every_page_gets(tmp_path: Path) -> None:
-    from lab.classroom.lecture import described  # noqa: PLC0415
+    from lab.classroom.teaching.lecture import described  # noqa: PLC0415
 
     one = written(tmp_path)
     told = json.dumps(described(Lecture(one, tmp_path, {})))

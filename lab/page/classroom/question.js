@@ -3,7 +3,7 @@ import { sheet } from "/lab/classroom/drawing.js";
 
 const KINDS = { number, choice, ranking, curve };
 
-// → {element, kept(given, open)}. keep(given) → Promise; `given` has the form of lab/classroom/question.py.
+// → {element, kept(given, open)}. keep(given) → Promise; `given` has the form of lab/classroom/teaching/question.py.
 export function asked(question, label, keep) {
   const element = make("form", "question");
   const fields = make("fieldset");

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lab.classroom.seating import cleaned
+from lab.classroom.class_.seating import cleaned
 from lab.errors import UserError
 
 LONGEST_QUESTION, LONGEST_OPTION, MOST_OPTIONS = 300, 100, 8
@@ -24,7 +24,7 @@ class Question:
     """Attributes:
     kind: what a vote is: an option's index, a number, a ranking (the options' indices in order), a curve (its values).
     unit: of a number or a curve. step: of a lesson, as `LESSON/STEP`; empty where the teacher typed it.
-    shape: what else a page has to know to ask it: see `lab.classroom.question`.
+    shape: what else a page has to know to ask it: see `lab.classroom.teaching.question`.
     answer: what is right by what was measured, and how many have said so; empty until it was.
     phase: which votes are taken: the first, none while it is discussed, the second, none any more.
     votes: by round and seat; the last one that a seat gave counts.

@@ -5,10 +5,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from lab.classroom.figure import number
-from lab.classroom.lesson import EXPLAIN, PLACEHOLDER, RUN, SEEN, STORY, TRY, Lesson
-from lab.classroom.prose import html
-from lab.classroom.question import Question
+from lab.classroom.teaching.figure import number
+from lab.classroom.teaching.lesson import EXPLAIN, PLACEHOLDER, RUN, SEEN, STORY, TRY, Lesson
+from lab.classroom.teaching.prose import html
+from lab.classroom.teaching.question import Question
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """A handout needs nothing but itself."""

@@ -9,17 +9,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, WebSocket
 from pydantic import ConfigDict, Field, Strict, validate_call
 
-from lab.classroom import pooled
-from lab.classroom.attendance import Line
 from lab.classroom.channel import Channel, attend, request
-from lab.classroom.controls import Condition
+from lab.classroom.class_ import pooled
+from lab.classroom.class_.attendance import Line
+from lab.classroom.class_.controls import Condition
+from lab.classroom.class_.measurements import MOST_IN_BATCH, Arrival, Final, Ready
+from lab.classroom.class_.room import Room
+from lab.classroom.class_.seating import Seat, cleaned, hashed
+from lab.classroom.class_.session import Session, kept, on_board, seat_shown, shown
+from lab.classroom.class_.timing import Ping, check
+from lab.classroom.class_.votes import Phase, Round, Vote
 from lab.classroom.host import Host
-from lab.classroom.measurements import MOST_IN_BATCH, Arrival, Final, Ready
-from lab.classroom.room import Room
-from lab.classroom.seating import Seat, cleaned, hashed
-from lab.classroom.session import Session, kept, on_board, seat_shown, shown
-from lab.classroom.timing import Ping, check
-from lab.classroom.votes import Phase, Round, Vote
 from lab.errors import UserError
 
 CHECKED = ConfigDict(strict=True, arbitrary_types_allowed=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.ground import BREAKDOWNS
-from lab.classroom.lesson import Lesson
-from lab.classroom.measured import Measured, Progress, check_prediction, measured
-from lab.classroom.question import Prediction, Question
+from lab.classroom.teaching.lesson import Lesson
+from lab.classroom.teaching.measured import Measured, Progress, check_prediction, measured
+from lab.classroom.teaching.question import Prediction, Question
 from lab.errors import UserError
 
 RESULTS = Path("results/lessons")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from lab.classroom.told import Told
+from lab.classroom.teaching.told import Told
 from lab.errors import UserError
 
 Joining = Literal["over", "minus", "plus"]

@@ -1,6 +1,6 @@
 """Running a lesson: what it takes is measured, and every value computed. What a class and a page have in common.
 
-    lessons() -> dict[str, Lesson]                            every lesson, by name   (lab.classroom.lesson)
+    lessons() -> dict[str, Lesson]                            every lesson, by name   (lab.classroom.teaching.lesson)
     unavailable(lesson) -> str                                why it can't be run here; empty where it can
     await measured(lesson, folder, tell) -> Measured          run it; keep everything in the folder
     recalled(lesson, folder) -> Measured                      the same from what is kept there
@@ -25,11 +25,11 @@ from benchmarks.behaviours import store, sweep
 from benchmarks.behaviours.store import Seen, Spot
 from benchmarks.progress import described
 from benchmarks.runs import Run, read_trials, write_whole
-from lab.classroom.evidence import Evidence, observed
-from lab.classroom.figure import Figure
-from lab.classroom.lesson import PLACEHOLDER, Claim, Lesson, Observing, Way
-from lab.classroom.question import MARKS, Answer, Mark, Prediction, Question, Verdict
-from lab.classroom.value import OfCell, OfExperiment, Value
+from lab.classroom.teaching.evidence import Evidence, observed
+from lab.classroom.teaching.figure import Figure
+from lab.classroom.teaching.lesson import PLACEHOLDER, Claim, Lesson, Observing, Way
+from lab.classroom.teaching.question import MARKS, Answer, Mark, Prediction, Question, Verdict
+from lab.classroom.teaching.value import OfCell, OfExperiment, Value
 from lab.errors import UserError
 
 KEPT, RUN, OBSERVED = "lesson.json", "run", "observations"
@@ -221,7 +221,7 @@ class _Running:
 
 
 def check_prediction(question: Question, raw: Any) -> Prediction:
-    """What somebody said, checked. The form of `raw`: see the head of `lab.classroom.question`.
+    """What somebody said, checked. The form of `raw`: see the head of `lab.classroom.teaching.question`.
 
     Raises:
         UserError: it is no answer to the question; says what would be.

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from lab.classroom.attempt import RESULTS, dated
-from lab.classroom.lesson import Lesson
-from lab.classroom.measured import Measured, Progress, Stand, absent, answer, claimed, measured, unavailable
-from lab.classroom.question import Mark
+from lab.classroom.teaching.attempt import RESULTS, dated
+from lab.classroom.teaching.lesson import Lesson
+from lab.classroom.teaching.measured import Measured, Progress, Stand, absent, answer, claimed, measured, unavailable
+from lab.classroom.teaching.question import Mark
 
 SIGNS: Mapping[Mark, str] = {"right": "holds", "wrong": "fails", "open": "is not resolved"}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.classroom.channel import Channel
-from lab.classroom.seating import Seat
+from lab.classroom.class_.seating import Seat
 from lab.errors import UserError
 
 MOST_BOARDS = 8

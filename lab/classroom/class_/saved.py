@@ -9,9 +9,9 @@ from typing import Any
 
 from benchmarks.measure import machine
 from benchmarks.runs import Cell, Run, Trial, write_trial
-from lab.classroom.measurements import Measurement, Part
-from lab.classroom.room import Room
-from lab.classroom.timing import Offset, around, offset
+from lab.classroom.class_.measurements import Measurement, Part
+from lab.classroom.class_.room import Room
+from lab.classroom.class_.timing import Offset, around, offset
 from lab.errors import UserError
 
 SCENARIO = "class"

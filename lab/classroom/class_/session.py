@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report.looks import looks
-from lab.classroom import pooled, saved
-from lab.classroom.attendance import Attendance, Line
-from lab.classroom.controls import CONDITIONS, Controls
-from lab.classroom.course import Course
-from lab.classroom.door import Door
-from lab.classroom.measuring import Measuring
-from lab.classroom.room import Room
-from lab.classroom.seating import Seat
-from lab.classroom.votes import Question
+from lab.classroom.class_ import pooled, saved
+from lab.classroom.class_.attendance import Attendance, Line
+from lab.classroom.class_.controls import CONDITIONS, Controls
+from lab.classroom.class_.course import Course
+from lab.classroom.class_.door import Door
+from lab.classroom.class_.measuring import Measuring
+from lab.classroom.class_.room import Room
+from lab.classroom.class_.seating import Seat
+from lab.classroom.class_.votes import Question
 from lab.transport import Subject
 
 TICK = 0.2

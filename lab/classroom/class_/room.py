@@ -7,11 +7,11 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.classroom.journal import Journal, Record
-from lab.classroom.measurements import Arrival, Final, Measurement, Part, Ready
-from lab.classroom.seating import Seat, cleaned, engine_of, hashed
-from lab.classroom.timing import check
-from lab.classroom.votes import Phase, Question, Round, Vote, asked
+from lab.classroom.class_.journal import Journal, Record
+from lab.classroom.class_.measurements import Arrival, Final, Measurement, Part, Ready
+from lab.classroom.class_.seating import Seat, cleaned, engine_of, hashed
+from lab.classroom.class_.timing import check
+from lab.classroom.class_.votes import Phase, Question, Round, Vote, asked
 from lab.errors import UserError
 from lab.transport import BROWSERS, Subject
 

@@ -10,9 +10,9 @@ from benchmarks import stats, summary
 from benchmarks.behaviours.experiment import Observation
 from benchmarks.behaviours.store import Seen
 from benchmarks.runs import Cell, Run, Trial
-from lab.classroom.figure import Figure
-from lab.classroom.lesson import Way
-from lab.classroom.value import OfCell, OfExperiment, Value
+from lab.classroom.teaching.figure import Figure
+from lab.classroom.teaching.lesson import Way
+from lab.classroom.teaching.value import OfCell, OfExperiment, Value
 from lab.errors import UserError
 
 PERCENTILE = re.compile(r"latency_ms\.p(\d+(?:\.\d+)?)")

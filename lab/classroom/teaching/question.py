@@ -15,8 +15,8 @@ from itertools import combinations, pairwise
 from math import isfinite
 from typing import Any, Literal
 
-from lab.classroom.figure import Figure, Standing, less, number, written
-from lab.classroom.told import Told
+from lab.classroom.teaching.figure import Figure, Standing, less, number, written
+from lab.classroom.teaching.told import Told
 from lab.errors import UserError
 
 Figures = Mapping[str, Figure]

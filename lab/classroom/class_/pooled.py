@@ -9,9 +9,9 @@ from typing import Any
 from benchmarks import stats
 from benchmarks.runs import Trial
 from benchmarks.summary import basis, delays, deliveries
-from lab.classroom.measurements import Measurement
-from lab.classroom.room import Room
-from lab.classroom.saved import REPETITIONS, trials_of
+from lab.classroom.class_.measurements import Measurement
+from lab.classroom.class_.room import Room
+from lab.classroom.class_.saved import REPETITIONS, trials_of
 
 PERCENTILES = (50, 90)
 Row = dict[str, Any]

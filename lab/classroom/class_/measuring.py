@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import clock, sources
-from lab.classroom.attendance import Attendance
-from lab.classroom.controls import Controls
-from lab.classroom.measurements import Measurement
-from lab.classroom.room import Room
+from lab.classroom.class_.attendance import Attendance
+from lab.classroom.class_.controls import Controls
+from lab.classroom.class_.measurements import Measurement
+from lab.classroom.class_.room import Room
 from lab.errors import UserError
 from lab.process import ServerProcess, read_ledger
 from lab.sources import SourceSpec

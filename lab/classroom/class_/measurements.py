@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.classroom.timing import Milliseconds, Ping
+from lab.classroom.class_.timing import Milliseconds, Ping
 from lab.errors import UserError
 
 MOST_ARRIVALS = 20_000

@@ -13,14 +13,14 @@ from benchmarks.behaviours.experiment import Experiment, chosen
 from benchmarks.runs import Cell
 from benchmarks.scenarios import scenario
 from lab import link as links
-from lab.classroom.figure import Figure, Standing
-from lab.classroom.question import Question, known_value, questions
-from lab.classroom.told import NAME, Told
-from lab.classroom.value import OfCell, OfExperiment, Value, values
+from lab.classroom.teaching.figure import Figure, Standing
+from lab.classroom.teaching.question import Question, known_value, questions
+from lab.classroom.teaching.told import NAME, Told
+from lab.classroom.teaching.value import OfCell, OfExperiment, Value, values
 from lab.errors import UserError
 from lab.transport import ENGINES, Subject, discover, subject, subjects
 
-LESSONS = Path(__file__).with_name("lessons")
+LESSONS = Path(__file__).parents[1] / "lessons"
 LONGEST = 10
 """Minutes that a lesson may take."""
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.classroom import network, saved
-from lab.classroom.controls import Controls
-from lab.classroom.desks import doors, windows
-from lab.classroom.door import Door
+from lab.classroom.class_ import network, saved
+from lab.classroom.class_.controls import Controls
+from lab.classroom.class_.desks import doors, windows
+from lab.classroom.class_.door import Door
+from lab.classroom.class_.journal import Journal, read_journal
+from lab.classroom.class_.room import Room, started
+from lab.classroom.class_.session import Session
 from lab.classroom.host import Host, Opening, Place, hosting, stopped
-from lab.classroom.journal import Journal, read_journal
-from lab.classroom.room import Room, started
-from lab.classroom.session import Session
 from lab.classroom.studio import Studio, studio
 from lab.errors import UserError
 from lab.live import offer

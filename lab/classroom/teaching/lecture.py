@@ -11,16 +11,16 @@ from fastapi import APIRouter, WebSocket
 from fastapi.responses import HTMLResponse
 
 from benchmarks.report.looks import looks
-from lab.classroom.attempt import RESULTS, Attempt, dated
 from lab.classroom.channel import Channel, attend, request
-from lab.classroom.figure import Figure
-from lab.classroom.handout import POLICY, handout
 from lab.classroom.host import Host, Opening, Place, hosting, stopped
-from lab.classroom.lesson import EXPLAIN, PLACEHOLDER, RUN, SEEN, STORY, TEACHER, TRY, Lesson
-from lab.classroom.measured import Measured, Progress, absent, answer, claimed, judged, unavailable, way_of
-from lab.classroom.prose import html, inline
-from lab.classroom.question import Prediction, Question
-from lab.classroom.value import OfCell, OfExperiment, Value
+from lab.classroom.teaching.attempt import RESULTS, Attempt, dated
+from lab.classroom.teaching.figure import Figure
+from lab.classroom.teaching.handout import POLICY, handout
+from lab.classroom.teaching.lesson import EXPLAIN, PLACEHOLDER, RUN, SEEN, STORY, TEACHER, TRY, Lesson
+from lab.classroom.teaching.measured import Measured, Progress, absent, answer, claimed, judged, unavailable, way_of
+from lab.classroom.teaching.prose import html, inline
+from lab.classroom.teaching.question import Prediction, Question
+from lab.classroom.teaching.value import OfCell, OfExperiment, Value
 
 
 class Lecture:

@@ -7,14 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.classroom.measuring import Measuring
-from lab.classroom.room import Room
-from lab.classroom.votes import Question, Vote
+from lab.classroom.class_.measuring import Measuring
+from lab.classroom.class_.room import Room
+from lab.classroom.class_.votes import Question, Vote
 from lab.errors import UserError
 
 if TYPE_CHECKING:
-    from lab.classroom.lesson import Lesson
-    from lab.classroom.measured import Measured, Progress
+    from lab.classroom.teaching.lesson import Lesson
+    from lab.classroom.teaching.measured import Measured, Progress
 
 
 class Course:
@@ -31,7 +31,7 @@ class Course:
 
     @cached_property
     def lessons(self) -> Mapping[str, "Lesson"]:
-        from lab.classroom.lesson import lessons  # noqa: PLC0415  (it knows every plan, which takes a while)
+        from lab.classroom.teaching.lesson import lessons  # noqa: PLC0415  (it knows every plan, which takes a while)
 
         return lessons()
 
@@ -51,7 +51,7 @@ class Course:
         """Raises:
         UserError: there is none of that name.
         """
-        from lab.classroom.lesson import lesson  # noqa: PLC0415  (see above)
+        from lab.classroom.teaching.lesson import lesson  # noqa: PLC0415  (see above)
 
         return lesson(name, self.lessons)
 
@@ -72,7 +72,7 @@ class Course:
         UserError: that is no answer to a lesson's question.
         """
         if question.step:
-            from lab.classroom.measured import check_prediction  # noqa: PLC0415  (see above)
+            from lab.classroom.teaching.measured import check_prediction  # noqa: PLC0415  (see above)
 
             name, _, of = question.step.partition("/")
             check_prediction(self.lesson(name).question(of), vote)
@@ -99,7 +99,7 @@ class Course:
 
     async def _run(self, lesson: "Lesson") -> None:
         from benchmarks.ground import BREAKDOWNS  # noqa: PLC0415  (see above)
-        from lab.classroom.measured import measured  # noqa: PLC0415
+        from lab.classroom.teaching.measured import measured  # noqa: PLC0415
 
         try:
             await self.measuring.controls.studio.pause()  # nothing else is to keep the computer busy
@@ -122,7 +122,7 @@ class Course:
 
     async def _answer(self, question: Question, lesson: "Lesson", of: "Measured") -> None:
         """What is right by what was measured, and how many had said so, before and after the discussion."""
-        from lab.classroom.measured import answer, check_prediction, judged  # noqa: PLC0415  (see above)
+        from lab.classroom.teaching.measured import answer, check_prediction, judged  # noqa: PLC0415  (see above)
 
         one = lesson.question(question.step.partition("/")[2])
         right = answer(one, of)
