@@ -29,8 +29,10 @@ FIXED = 1.0
 RETRY_MS = 500, 4000
 """Between which the server draws the retry that it tells an EventSource, with the cure."""
 
-SETTING_OUT_MS = 500
-"""In which all readers of a browser set out, one by one: those that poll then do so each at another instant."""
+SETTING_OUT_MS = 1000
+"""In which all readers of a browser set out, one by one. It is also the period of those that poll, and as long as they
+wait when they have failed: so each polls at another instant, before and after.
+"""
 
 PATIENCE = 15.0
 """Seconds in which readers have to be back."""
@@ -47,7 +49,7 @@ come in one group, or in two where the server comes back in between; of those wh
 FOLLOW = """async ([name, origins, fixed, within, later]) => {
     const { follow } = await import("/lab/follow.js");
     if (fixed) Math.random = () => 1;
-    const policy = fixed ? { first: fixed / 2, longest: fixed } : {};
+    const policy = { every: within / 1000, ...(fixed ? { first: fixed / 2, longest: fixed } : {}) };
     window.readers = [];
     await new Promise((done) => setTimeout(done, later));
     for (const origin of origins) {
@@ -180,6 +182,7 @@ experiment = Experiment(
         "https://github.com/rails/rails/pull/40229",
     ),
     bites=bites,
-    seconds=7,
+    seconds=6,
+    alone=True,
     observe=observe,
 )

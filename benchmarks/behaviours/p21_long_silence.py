@@ -127,8 +127,9 @@ experiment = Experiment(
     f"upgrade), and one on an emulated network that then drops every packet. There is one event, and {PLAIN_SECONDS:g} "
     "s of silence, without heartbeats and watchdog.",
     expected="HAProxy cuts after 50 s, nginx after 60, Apache after 300. Polls are not cut, for they are answered "
-    "sooner. The dead connection is noticed late by whoever is held open (in Chromium after 452 s were seen: nine "
-    "probes of the kernel, 45 s apart, and 45 s before), and not at all by a poll that is on its way.",
+    "sooner, and a WebSocket is not, for the server pings it every 20 s by itself, of which no script hears. The dead "
+    "connection is noticed late by whoever is held open (in Chromium after 452 s were seen: nine probes of the kernel, "
+    "45 s apart, and 45 s before), and not at all by a poll that is on its way.",
     cure=f"The lab's heartbeats of 15 s and its watchdog of 37.5 s, through {CURED_SECONDS:g} s of silence: nobody is "
     "cut, and the dead connection is given up.",
     sources=(
