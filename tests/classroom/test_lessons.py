@@ -797,14 +797,19 @@ async def test_a_lesson_from_prediction_to_confrontation(browser: str, engines: 
 
 async def in_order(page: Any, labels: list[str]) -> None:
     """Move items up by their buttons, with the keyboard, until they stand so."""
+    await page.bring_to_front()  # keys are for the page that is looked at
     for at, label in enumerate(labels):
-        for _ in range(len(labels)):
-            now = await page.locator("#predict .ranks li span").all_inner_texts()
-            if now.index(label) == at:
-                break
-            button = page.get_by_role("button", name=f"{label}: further up")
-            await button.press("Enter")
-    assert await page.locator("#predict .ranks li span").all_inner_texts() == labels
+        while (now := await order(page)).index(label) > at:
+            await page.get_by_role("button", name=f"{label}: further up").press("Enter")
+            async with asyncio.timeout(10):
+                while await order(page) == now:  # a browser that is driven may take a while
+                    await asyncio.sleep(0.02)
+    assert await order(page) == labels
+
+
+async def order(page: Any) -> list[str]:
+    shown: list[str] = await page.locator("#predict .ranks li span").all_inner_texts()
+    return shown
 
 
 async def test_a_curve_is_sketched_with_the_pointer_or_with_numbers(engines: Engines, tmp_path: Path) -> None:
