@@ -1,7 +1,7 @@
 """The scenarios in which something goes wrong while events come, and the page is watched for what it makes of it.
 
 What passes is stopped at the link, so that neither end is told; processes are ended by signals. The times are shorter
-than in real life, and so are heartbeat and watchdog: what counts is how they compare with each other.
+than in real life, and so are heartbeat and watchdog, but for one: what counts is how they compare with each other.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ SHUT: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 
 WATCHED = {"heartbeat": 0.4, "watchdog": 1.0}
 UNWATCHED = {"heartbeat": 0.4, "watchdog": 0.0}
+IN_LIFE = {"heartbeat": 2.0, "watchdog": 5.0}
 
 LARGE = "steady:rate=60,size=65536"
 TAKES = 0.025
@@ -140,15 +141,16 @@ def _told(settings: Mapping[str, Any]) -> str:
     return f"heartbeat {settings['heartbeat']:g} s, {watchdog}"
 
 
-def _shut(name: str, settings: Mapping[str, Any], *, for_good: bool) -> Scenario:
-    lasts = "for good" if for_good else "for 3 s (what takes 12 s in life, four times as fast)"
+def _shut(name: str, settings: Mapping[str, Any], lasts: float | None) -> Scenario:
+    """For so many seconds, or for good."""
+    told = "for good" if lasts is None else f"for {lasts:g} s"
     return Scenario(
         name,
-        f"60 events/s of 100 B; the link lets nothing pass {lasts}; {_told(settings)}",
+        f"60 events/s of 100 B; the link lets nothing pass {told}; {_told(settings)}",
         SOURCE,
-        4.0 if for_good else 6.0,
-        partial(shut, for_good=for_good),
-        patience=0.1 if for_good else 15.0,
+        4.0 if lasts is None else 2 * lasts,
+        partial(shut, for_good=lasts is None),
+        patience=0.1 if lasts is None else 15.0,
         settings=settings,
         needs=tuple(SHUT),
     )
@@ -177,10 +179,11 @@ FAULTS: Sequence[Scenario] = (
              SOURCE, 3.0, partial(end_server, how=signal.SIGKILL), patience=10.0),
     Scenario("term", "60 events/s of 100 B; the server is asked to end (SIGTERM), and another starts 1 s later",
              SOURCE, 3.0, partial(end_server, how=signal.SIGTERM), patience=10.0),
-    _shut("blackhole", WATCHED, for_good=False),
-    _shut("blackhole_unwatched", UNWATCHED, for_good=False),
-    _shut("silence", WATCHED, for_good=True),
-    _shut("silence_unwatched", UNWATCHED, for_good=True),
+    _shut("blackhole", WATCHED, 3.0),
+    _shut("blackhole_unwatched", UNWATCHED, 3.0),
+    _shut("blackhole_12s", IN_LIFE, 12.0),
+    _shut("silence", WATCHED, None),
+    _shut("silence_unwatched", UNWATCHED, None),
     Scenario("slow_reader", f"60 events/s of 64 KiB; the reader takes {TAKES * 1000:g} ms for each, 1.5 × their period",
              LARGE, 4.0, undisturbed, patience=20.0, settings={"block": TAKES}),
     Scenario("offline", "60 events/s of 100 B; the browser's own emulation of having no network for 1.5 s",

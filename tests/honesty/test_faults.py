@@ -110,9 +110,10 @@ async def test_without_a_watchdog_silence_is_not_noticed_in_ninety_seconds(groun
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HELD)
 @pytest.mark.parametrize("engine", ["chromium", "native"])
-async def test_after_silence_nothing_is_lost(ground: Ground, name: str, engine: str) -> None:
-    watchdog = scenarios.SCENARIOS["blackhole"].settings["watchdog"] * 1000
-    done = await trial(ground, name, engine, "blackhole", "relay")
+@pytest.mark.parametrize("scenario", ["blackhole", "blackhole_12s"])
+async def test_after_silence_nothing_is_lost(ground: Ground, name: str, engine: str, scenario: str) -> None:
+    watchdog = scenarios.SCENARIOS[scenario].settings["watchdog"] * 1000
+    done = await trial(ground, name, engine, scenario, "relay")
     assert watchdog - 100 <= (noticed_ms(done) or 0) <= watchdog + MARGIN
     assert_complete(done)
 
