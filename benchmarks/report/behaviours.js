@@ -31,6 +31,7 @@ function open() {
 
 function show(name) {
   if (dialog.open) dialog.close()
+  putBack()  // now: that it was closed is told later, when the next may already be shown
   const evidence = document.getElementById(name)
   const { title, of, experiment } = evidence.dataset
   const home = evidence.parentElement
@@ -44,9 +45,14 @@ function show(name) {
   history.replaceState(null, '', `#${name}`)
 }
 
-function hide() {
+function putBack() {
   back?.()
   back = null
   body.replaceChildren()
+}
+
+function hide() {
+  if (dialog.open) return  // another has been opened meanwhile
+  putBack()
   history.replaceState(null, '', location.pathname + location.search)
 }

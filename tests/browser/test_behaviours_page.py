@@ -88,6 +88,22 @@ async def test_a_cell_says_more_than_by_its_colour(engines: Engines, file: Path)
 
 
 @both
+async def test_no_evidence_is_lost_when_the_next_is_opened_at_once(engines: Engines, browser: str, file: Path) -> None:
+    """That a dialog was closed is told later than the next is opened."""
+    async with opened(engines, browser, file) as report:
+        await report.page.evaluate(
+            """() => {
+                document.querySelector("a.cell[data-evidence='p1-sse-chromium']").click();
+                document.querySelector("#shown").close();
+                document.querySelector("a.cell[data-evidence='p2-sse-firefox']").click();
+            }"""
+        )
+        await expect(report.dialog).to_contain_text("Six connections for each origin")
+        await report.dialog.get_by_role("button", name="Close").click()
+        await expect(report.page.locator("#P1 details .sights")).to_have_count(12)
+
+
+@both
 async def test_a_cell_opens_its_evidence_by_click_and_by_keyboard(engines: Engines, browser: str, file: Path) -> None:
     async with opened(engines, browser, file) as report:
         await report.cell("p1-sse-chromium").click()
