@@ -9,8 +9,8 @@ request waiting: 1 × WAY.
 Short polling: a request and its answer take two ways, and then the reader rests. So the server is asked once in
 rest + 2 × WAY, an event waits half of that on average, and then goes one way: rest / 2 + 2 × WAY in all.
 
-These are ways on the wire. A browser takes some milliseconds of its own to hand over an answer. They are measured
-with nothing held, and the model has them once for each answer that it takes.
+These are ways on the wire. A browser takes some milliseconds of its own to hand over an answer, and to ask anew. Both
+are measured with nothing held, and the model has them once for each answer that it takes.
 """
 
 import asyncio
@@ -36,7 +36,20 @@ REST = 0.1  # seconds, of short_polling:100ms
 FIRST, SECOND = slice(0, None, 2), slice(1, None, 2)
 
 
-OwnTime = Callable[[str], Awaitable[float]]
+@dataclass(frozen=True)
+class Own:
+    """What a reader takes by itself, in seconds, measured with nothing held.
+
+    Attributes:
+        answer: from an event that finds a request waiting to the reader's script.
+        turn: from an event that finds a request waiting until the next request is there.
+    """
+
+    answer: float
+    turn: float
+
+
+OwnTime = Callable[[str], Awaitable[Own]]
 
 
 @pytest.fixture(scope="module")
@@ -47,31 +60,31 @@ async def there() -> AsyncIterator[Line]:
 
 @pytest.fixture(scope="module")
 def own_time(there: Line, engines: Engines) -> OwnTime:
-    """Seconds from an event that finds a request waiting to the reader's script, with nothing held."""
-    known: dict[str, float] = {}
+    """By pairs of events, the second as soon after the first as can be: it waits for the next request."""
+    known: dict[str, Own] = {}
 
-    async def of(reads: str) -> float:
+    async def of(reads: str) -> Own:
         if reads not in known:
             async with there.reading("long_polling", reads, engines) as reader:
-                due: dict[int, int] = {}
-                for _ in range(9):
-                    due |= await there.append()
-                    await asyncio.sleep(0.05)
-                known[reads] = float(np.median(await delays(reader, Block(due, [])))) / 1000
+                due = await play_pairs(there, [0.0] * 15, 0)
+                seen = await delays(reader, Block(due, [])) / 1000
+                gaps = np.diff([0, *due.values()]) / 1e9
+                answer = float(np.median(seen[FIRST]))
+                known[reads] = Own(answer, float(np.median((seen + gaps)[SECOND])) - answer)
         return known[reads]
 
     return of
 
 
-def long_poll(gap: np.ndarray, way: float, own: float) -> np.ndarray:
+def long_poll(gap: np.ndarray, way: float, own: Own) -> np.ndarray:
     """Latency in ms of events that come `gap` seconds after the one before."""
-    turn = 2 * way + own
-    return 1000 * (np.where(gap < turn, turn - gap, 0) + way + own)
+    turn = 2 * way + own.turn
+    return 1000 * (np.where(gap < turn, turn - gap, 0) + way + own.answer)
 
 
-def short_poll(rest: float, way: float, own: float) -> float:
+def short_poll(rest: float, way: float, own: Own) -> float:
     """Mean latency in ms."""
-    return 1000 * ((rest + 2 * way + own) / 2 + way + own)
+    return 1000 * ((rest + 2 * way + own.turn) / 2 + way + own.answer)
 
 
 @dataclass
@@ -106,7 +119,7 @@ async def play_pairs(there: Line, gaps: Iterable[float], way: float) -> dict[int
     return due
 
 
-async def followed(reader: Reader, due: dict[int, int], way: float, own: float) -> tuple[Followed, Followed]:
+async def followed(reader: Reader, due: dict[int, int], way: float, own: Own) -> tuple[Followed, Followed]:
     """The first ones of the pairs, and the second ones. Their gaps are as they truly were."""
     seen = await delays(reader, Block(due, []))
     gaps = np.diff([0, *due.values()]) / 1e9
