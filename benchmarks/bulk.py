@@ -42,7 +42,7 @@ class Growth:
         sent: events. delivered: of them, to the page.
         peak_kib: the most that was seen while it went on. end_kib: right after the last event had come.
         kept_kib: after the browser was told to collect its garbage, as it was before.
-        memory: of which kind these are: USS or RSS.
+        memory: of which kind these are (lab/cost.py).
     """
 
     sent: int
@@ -107,8 +107,8 @@ async def deliver(server: ServerProcess, page: BarePage, source: str) -> int:
 async def renderer(page: BarePage) -> int:
     """The process that works when the page does, while all others like it rest.
 
-    No browser tells which one that is. And the others must rest for the sake of the numbers, too: the code that a
-    process has loaded is no longer its own, and so not in its USS, once another that has just started loads it.
+    No browser tells which one that is. And where USS is all that can be had, the others must rest for the sake of the
+    numbers, too: code that another process loads is no longer the page's own.
 
     Raises:
         UserError: there is no such process.

@@ -41,7 +41,7 @@ class Cost:
     Attributes:
         deliveries: events × readers, as they arrived. expected: as many as there should have been.
         cpu_ns: CPU time by process, from the source's start until SECONDS were over and all readers waited again.
-        reader_kib: memory for each of the last READERS, of the kind `memory`: USS or RSS.
+        reader_kib: memory for each of the last READERS, of the kind `memory` (lab/cost.py).
     """
 
     deliveries: int

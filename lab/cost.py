@@ -14,16 +14,23 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import psutil
 
 
 class Memory(NamedTuple):
-    """What processes hold: USS, the memory that is theirs alone, or RSS where USS can't be had."""
+    """What processes hold, and by which count.
+
+    "anonymous" is what they have written themselves: heaps, stacks, and pages of a file or a parent that they changed.
+    It moves by nothing but their own doing. USS, what is theirs alone, is the next best: the code of a program counts
+    in it only while no other process has it loaded, so that another browser's start took 24 MB off a page (and its
+    end gave them back). RSS is what is left.
+    """
 
     kib: float
-    kind: Literal["USS", "RSS"]
+    kind: Literal["anonymous", "USS", "RSS"]
 
 
 def family(pid: int) -> list[int]:
@@ -81,9 +88,21 @@ def memory_kib(pids: Iterable[int]) -> Memory:
         psutil.NoSuchProcess: one is gone.
     """
     processes = [psutil.Process(pid) for pid in pids]
-    with suppress(psutil.AccessDenied, AttributeError):  # another user's or a sandboxed one; no USS on this system
+    with suppress(PermissionError, FileNotFoundError):  # another user's or a sandboxed one; not Linux
+        return Memory(sum(_anonymous_kib(one.pid) for one in processes), "anonymous")
+    with suppress(psutil.AccessDenied, AttributeError):  # the same; no USS on this system
         return Memory(sum(one.memory_full_info().uss for one in processes) / 1024, "USS")
     return Memory(sum(one.memory_info().rss for one in processes) / 1024, "RSS")
+
+
+def _anonymous_kib(pid: int) -> int:
+    """What is in memory and what is swapped out: proc_pid_smaps(5)."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except ProcessLookupError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    sizes = dict(line.split(":") for line in lines if line.endswith(" kB"))
+    return sum(int(sizes[name].removesuffix("kB")) for name in ("Anonymous", "Swap"))
 
 
 def _cpu_clock(pid: int) -> int | None:

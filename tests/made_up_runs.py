@@ -203,6 +203,6 @@ def _cost(subject: str, nth: int, scenario: str) -> dict[str, Any]:
         "reason": "",
         "trials": 3,
         **(of_server if engine == "native" else of_page),
-        "memory": "USS",
+        "memory": "anonymous",
         "doubts": [],
     }

@@ -91,7 +91,7 @@ experiment = Experiment(
     title="A page that forgets nothing",
     question="Does a page grow with all that it has ever read?",
     fixture=f"{BATCHES} times {BATCH_MB:.0f} MB come to a page, in events of 16 KiB. After each time the browser is "
-    "told to collect its garbage, and the memory is read that the page's own process has for itself alone. Responses "
+    "told to collect its garbage, and the memory is read that the page's own process has written. Responses "
     "end only after 64 MiB.",
     expected="With XMLHttpRequest it grows by about as much as it reads, for responseText is always the whole "
     "response, from its beginning on. Everything else lets go what it has read.",

@@ -23,6 +23,7 @@ SEEDED = "The order of the cells in each round and every event's instant follow 
 """Where the run's settings don't tell what follows from the seed."""
 
 MEMORIES = {
+    "anonymous": "what a process has written itself, in memory or swapped out",
     "USS": "what is a process's own and would be free without it",
     "RSS": "what a process holds, shared pages too, since its own could not be told apart here",
 }

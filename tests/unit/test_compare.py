@@ -182,7 +182,7 @@ def test_bytes_on_the_wire_count_by_their_ratio_alone(tmp_path: Path) -> None:
 
 def test_costs_are_compared_where_they_were_measured() -> None:
     def costing(cpu: float) -> Callable[[Trial], Trial]:
-        cost = {"server_cpu_us_per_delivery": cpu, "server_kib_per_reader": 35.0, "memory": "USS"}
+        cost = {"server_cpu_us_per_delivery": cpu, "server_kib_per_reader": 35.0, "memory": "anonymous"}
         return lambda one: Trial(one.cell, one.round, "measured", cost=cost)
 
     before, after = (changed(side({"one": STEADY}), cell("one"), costing(cpu)) for cpu in (0.03, 0.04))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -90,6 +91,24 @@ def test_memory_is_what_was_allocated() -> None:
         assert after.kib - before.kib == pytest.approx(50 << 10, rel=0.02)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no smaps")
+def test_memory_of_one_is_not_moved_by_what_another_does(tmp_path: Path) -> None:
+    """A file that two have loaded is no longer one's alone, as with the code of a program that is started twice."""
+    code = tmp_path / "code"
+    code.write_bytes(bytes(4 << 20))
+    load = f"import mmap; file = open({str(code)!r}); held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)"
+    load += "; sum(held[::4096])"
+    with child() as process:
+        do(process, load)
+        alone, uss_alone = cost.memory_kib([process.pid]), psutil.Process(process.pid).memory_full_info().uss
+        with child() as other:
+            do(other, load)
+            beside, uss_beside = cost.memory_kib([process.pid]), psutil.Process(process.pid).memory_full_info().uss
+    assert uss_alone - uss_beside == pytest.approx(4 << 20, rel=0.2)
+    assert beside.kind == "anonymous"
+    assert beside.kib == pytest.approx(alone.kib, abs=16)
+
+
 def test_a_family_has_children() -> None:
     with child() as process:
         assert process.pid in cost.family(os.getpid())
@@ -114,6 +133,22 @@ def test_without_a_clock_of_processes_it_is_psutils(monkeypatch: pytest.MonkeyPa
     assert "tick" in cost.cpu_clock()
 
 
+@pytest.fixture
+def without_rollups(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> int:
+        raise FileNotFoundError("/proc")
+
+    monkeypatch.setattr(cost, "_anonymous_kib", refuse)
+
+
+@pytest.mark.usefixtures("without_rollups")
+def test_without_a_count_of_what_was_written_it_is_uss() -> None:
+    memory = cost.memory_kib([os.getpid()])
+    assert memory.kind == "USS"
+    assert memory.kib == pytest.approx(psutil.Process().memory_full_info().uss / 1024, rel=0.02)
+
+
+@pytest.mark.usefixtures("without_rollups")
 @pytest.mark.parametrize("failure", [psutil.AccessDenied, AttributeError])
 def test_without_uss_it_is_rss_and_says_so(monkeypatch: pytest.MonkeyPatch, failure: type[Exception]) -> None:
     def refuse(_: psutil.Process) -> SimpleNamespace:

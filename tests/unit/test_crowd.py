@@ -32,7 +32,7 @@ async def test_one_process_serves_several_subjects(small: Crowd) -> None:
             assert cost.deliveries == cost.expected == 5 * 12
             assert list(cost.cpu_ns) == [server.pid]
             assert 1 < cost.cpu_us_per_delivery < 0.5e6 / cost.deliveries * 2  # two cores for all of the time
-            assert cost.memory == "USS"
+            assert cost.memory == "anonymous"
             while await server.ask("waiting"):  # all have left
                 await asyncio.sleep(0.01)
 

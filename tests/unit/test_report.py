@@ -450,7 +450,7 @@ def test_a_failed_trial_is_not_drawn() -> None:
 def test_how_costs_were_counted_is_told(awkward: Made, awkward_page: str) -> None:
     assert "Server CPU" in Markup_(awkward_page).text
     assert "by a clock that this run did not note" in Markup_(awkward_page).text
-    assert "USS: what is a process's own" in Markup_(awkward_page).text
+    assert "anonymous: what a process has written itself" in Markup_(awkward_page).text
     noted = replace(awkward.run, machine=awkward.run.machine | {"cpu_clock": "the sun"})
     assert "by the sun, all processes" in markdown.text(noted, *awkward.arguments[1:])
     assert "Server CPU**:" not in markdown.text(*made().arguments)  # it has none

@@ -38,7 +38,7 @@ TRIAL = Trial(
     arrived=[(7, 2, 25), (7, 1, 26), (7, 1, 27), (9, 9, 28)],
     stamps={"rtt_ms": 0.007, "reason": ""},
     wire={"down": {"payload": 100}},
-    cost={"memory": "USS"},
+    cost={"memory": "anonymous"},
 )
 RUN = Run(
     plan="quick",

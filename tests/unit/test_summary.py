@@ -321,11 +321,14 @@ def test_runs_without_stamps_have_no_stages() -> None:
 
 
 def test_costs_are_the_means_of_their_trials_and_nothing_else_is_told_with_them() -> None:
-    costs = [{"server_cpu_us_per_delivery": 4.0, "memory": "USS"}, {"server_cpu_us_per_delivery": 9.0, "memory": "USS"}]
+    costs = [
+        {"server_cpu_us_per_delivery": 4.0, "memory": "anonymous"},
+        {"server_cpu_us_per_delivery": 9.0, "memory": "anonymous"},
+    ]
     trials = [Trial(SSE, n, "measured", cost=cost) for n, cost in enumerate(costs, 1)]
     cell = row(*trials)
     assert cell["server_cpu_us_per_delivery"]["value"] == pytest.approx(6)
-    assert cell["memory"] == "USS"
+    assert cell["memory"] == "anonymous"
     assert "latency_ms" not in cell
     assert "events" not in cell
 
