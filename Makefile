@@ -1,5 +1,5 @@
 # `make bench` and `make test` set up by themselves what is missing; `make setup` does only that.
-.PHONY: setup systems bench report behaviours behaviours-long demo lessons class pictures test test-slow lint format lock clean
+.PHONY: setup systems bench report behaviours behaviours-long demo lessons class pictures keep test test-slow lint format lock clean
 bin := .venv/bin
 
 setup: .venv/ready
@@ -32,6 +32,9 @@ class: .venv/ready  # ARGS="--address wlan0" for a class that is in a network
 
 pictures: .venv/ready  # of the classroom's pages as they run, for the docs
 	$(bin)/python -m benchmarks.pictures
+
+keep: .venv/ready  # ARGS=results/latest: that run's report and chart in docs/, its table in the README
+	$(bin)/python -m benchmarks.kept $(ARGS)
 
 test: .venv/ready  # in three processes; what is marked `alone` comes last, in one of them
 	$(bin)/pytest -m "not slow" -n 3 $(ARGS)

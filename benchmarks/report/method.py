@@ -55,7 +55,7 @@ def facts(run: Run, found: Sequence[View], trials: Sequence[Trial]) -> Iterator[
         "Ended",
         f"{words.ending(run.ended, run.settings.get('budget'))} Started {run.started}, took {run.seconds:g} s.",
     )
-    yield "Machine", _machine(run.machine)
+    yield "Machine", machine(run.machine)
     yield "Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())
     yield from _links(run, found)
     yield from _counted(run, found)
@@ -90,7 +90,7 @@ def _counted(run: Run, found: Sequence[View]) -> Iterator[tuple[str, str]]:
         yield "Memory", "; ".join(f"{kind}: {MEMORIES.get(kind, kind)}" for kind in sorted(kinds)) + "."
 
 
-def _machine(machine: Mapping[str, Any]) -> str:
+def machine(machine: Mapping[str, Any]) -> str:
     load = machine.get("load")
     memory = [f"{machine['memory_gib']} GiB"] if "memory_gib" in machine else []
     parts = [machine.get("processor", "?"), f"{machine.get('cores', '?')} cores", *memory, machine.get("system", "?")]
