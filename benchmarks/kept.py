@@ -1,4 +1,7 @@
-"""The run that is kept in docs/: its report, its main chart, and its table in the README: `make keep ARGS=DIR`."""
+"""What is kept in docs/ of what was measured: `make keep ARGS=DIR`.
+
+Of a run its report, its main chart, and its table in the README; of behaviours their report.
+"""
 
 import re
 import sys
@@ -7,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks import stats
+from benchmarks.behaviours import session
 from benchmarks.outcome import Outcome
-from benchmarks.report import charts, markdown, method, web, words
+from benchmarks.report import behaviours_web, charts, markdown, method, web, words
 from benchmarks.report.figures import (
     CPU,
     LATENCIES,
@@ -27,9 +31,11 @@ from benchmarks.report.figures import (
 from benchmarks.report.views import Row, View, views
 from benchmarks.runs import write_whole
 from lab.errors import UserError
+from lab.transport import discover, subjects
 
 ROOT = Path(__file__).parents[1]
 FOLDER = "docs/full"
+MATRIX = "docs/behaviours"
 BETWEEN = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- /results -->)", re.DOTALL)
 WIRE = [one for one in OTHERS if one.key.startswith("wire_bytes_per_event.") and one.key.endswith(".total")]
 BESIDE: Sequence[Measure] = (CPU, MEMORY, RENDERER)
@@ -108,10 +114,25 @@ def _told(outcome: Outcome, found: Sequence[View]) -> Iterator[str]:
     )
 
 
+def keep_behaviours(folder: Path, root: Path = ROOT) -> None:
+    """Raises:
+    UserError: nothing was observed there.
+    """
+    seen, complaints = session.known(folder, subjects(discover()))
+    if not seen or complaints:
+        raise UserError("; ".join(complaints) or f"{folder} holds neither a run nor observations")
+    report = session.report_of(session.Asked([], {}, []), seen, [])
+    write_whole(root / MATRIX / "report.html", behaviours_web.page(report))
+
+
 def main() -> None:
-    """The run in the folder that is named."""
+    """What is in the folder that is named."""
+    folder = Path(*sys.argv[1:])
     try:
-        keep(Outcome.of(Path(*sys.argv[1:])))
+        if (folder / "run.json").exists():
+            keep(Outcome.of(folder))
+        else:
+            keep_behaviours(folder)
     except UserError as error:
         sys.exit(f"pushlab: {error}")
 

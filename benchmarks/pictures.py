@@ -156,11 +156,20 @@ async def _vote(board: Page, phones: list[Page]) -> None:
     await board.wait_for_timeout(1000)
 
 
+async def matrix(browser: Chromium) -> None:
+    """Of the behaviours' report that is kept in the docs."""
+    async with browser.page("about:blank") as page:
+        await _size(page, WIDE)
+        await page.goto((FOLDER.parent / "behaviours" / "report.html").as_uri())
+        await page.locator(".panel").first.evaluate("one => one.scrollIntoView({block: 'start'})")
+        await take(page, "behaviours")
+
+
 async def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     async with launched("chromium") as browser:
         assert isinstance(browser, Chromium)
-        for pictures in (demo, lesson, class_):
+        for pictures in (demo, lesson, class_, matrix):
             await pictures(browser)
 
 

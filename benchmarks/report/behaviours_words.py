@@ -66,10 +66,18 @@ def _comparable(found: Sequence[Fate]) -> Sequence[Fate]:
 
 
 def sentences(panel: Panel) -> Iterator[str]:
-    """What the cures change, what was not as expected, and what was not observed."""
+    """What counts don't say, what the cures change, what was not as expected, and what was not observed."""
+    if len(_comparable(fates(panel))) > 1:
+        yield COUNTS
     yield from _cures(panel)
     yield from _unexpected(panel)
     yield from _absent(panel)
+
+
+COUNTS = (
+    "A count is no rank: one pitfall costs a second, another the events, and which of them lie in your users' way "
+    "only you know."
+)
 
 
 def _cures(panel: Panel) -> Iterator[str]:

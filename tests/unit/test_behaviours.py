@@ -329,6 +329,7 @@ def test_the_answer_is_made_of_what_was_seen() -> None:
         "`long_polling` and `short_polling` least, by none"  # `websocket` was put to one only
     )
     assert list(words.sentences(panel)) == [
+        words.COUNTS,
         "With its cure on, 4 of 5 bites are gone; still bitten: P3 with `xhr_streaming`.",
         (
             "Not as expected, 2 of 23 observations: P2 with `short_polling` (unhurt) "

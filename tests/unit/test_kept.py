@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from made_up_runs import Made, awkward, made
 
-from benchmarks.kept import keep, table
+from benchmarks.behaviours.experiment import Observation
+from benchmarks.behaviours.store import Seen, Spot, write
+from benchmarks.kept import keep, keep_behaviours, table
 from benchmarks.outcome import Outcome
 from benchmarks.report.views import views
 from lab.errors import UserError
@@ -62,3 +64,19 @@ def test_what_ranks_nothing_is_not_kept(tmp_path: Path) -> None:
         keep(outcome(made(rounds=1)), bare(tmp_path))
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == README
     assert not list((tmp_path / "docs/full").iterdir())
+
+
+def test_behaviours_are_kept_too(tmp_path: Path) -> None:
+    spot = Spot("headers", "sse", "chromium", cured=False)
+    write(
+        tmp_path / "observed",
+        Seen(spot, "observed", observation=Observation(bitten=True, says="it had no place for a header")),
+    )
+    (tmp_path / "docs" / "behaviours").mkdir(parents=True)
+    keep_behaviours(tmp_path / "observed", tmp_path)
+    assert "it had no place for a header" in (tmp_path / "docs/behaviours/report.html").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_holds_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds neither a run nor observations"):
+        keep_behaviours(tmp_path, tmp_path)
