@@ -112,10 +112,10 @@ class NativeReader:
         return there()
 
     async def seen(self) -> Seen:
+        """Until now: what comes later, when the link is whole again, changes none of it."""
         kept = self.arrivals
-        return Seen(
-            self.navigated, kept.opened, kept.events, kept.gaps, kept.lost, kept.alive, Native.clock.bound_ms, self.data
-        )
+        lists = list(kept.opened), list(kept.events), list(kept.gaps), list(kept.lost)
+        return Seen(self.navigated, *lists, kept.alive, Native.clock.bound_ms, list(self.data))
 
 
 class Readers(Child):

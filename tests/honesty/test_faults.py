@@ -100,6 +100,14 @@ async def test_a_watchdog_notices_silence_and_nothing_else_does(ground: Ground) 
     assert (stale_max_ms(left) or 0) >= 1000
 
 
+async def test_nothing_comes_out_of_a_silence_for_good(ground: Ground) -> None:
+    """The link is opened when the trial is over, and then a native reader, who still listens, hears it all at once."""
+    done = await trial(ground, "sse", "native", "silence_unwatched", "relay", seconds=1.0)
+    last = max(at for *_, at in done.arrived)
+    assert last < done.fault["at"] + MARGIN * MS
+    assert len(done.arrived) < len(done.sent)
+
+
 @pytest.mark.slow
 async def test_without_a_watchdog_silence_is_not_noticed_in_ninety_seconds(ground: Ground) -> None:
     done = await trial(ground, "sse", "chromium", "silence_unwatched", "relay", seconds=120.0)
