@@ -8,8 +8,9 @@ summary.json, summary.csv, report.html, report.md    made from the two above, at
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -79,8 +80,8 @@ class Trial:
     cost: dict[str, Any] = field(default_factory=dict)  # of the scenarios that measure cost, and nothing else
     fault: dict[str, Any] = field(default_factory=dict)  # what was done, when, until when, and what fell due unsent
 
-    @property
-    def samples(self) -> list[Sample]:
+    @cached_property
+    def samples(self) -> Sequence[Sample]:
         """What was sent, with what became of it."""
         received: dict[tuple[int, int], list[int]] = {}
         for epoch, id_, at in self.arrived:
