@@ -39,9 +39,18 @@ class Pair:
     ratio: float | None
     low: float | None
     high: float | None
+    delta_low: float | None
+    delta_high: float | None
     verdict: str
     direction: str | None
     reason: str | None
+
+    @property
+    def most(self) -> tuple[float, float] | None:
+        """By how many times and by how many ms they differ at most; None where that is not known."""
+        if not self.low or self.high is None or self.delta_low is None or self.delta_high is None:
+            return None
+        return max(self.high, 1 / self.low), max(self.delta_high, -self.delta_low)
 
     @property
     def mirrored(self) -> "Pair":
@@ -51,6 +60,8 @@ class Pair:
             ratio=_inverse(self.ratio),
             low=_inverse(self.high),
             high=_inverse(self.low),
+            delta_low=_negative(self.delta_high),
+            delta_high=_negative(self.delta_low),
             verdict=OPPOSITE.get(self.verdict, self.verdict),
             direction=OPPOSITE.get(self.direction or "", self.direction),
         )
@@ -58,6 +69,10 @@ class Pair:
 
 def _inverse(value: float | None) -> float | None:
     return 1 / value if value else None
+
+
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from benchmarks.report.figures import (
 from benchmarks.report.views import Pair, Row, View, cell_of, conditions
 
 MOST_NAMED = 8  # pairs, events or cells; the rest are counted
+FEW = 3  # pairs that are not resolved; of more, what matters is how far apart they can be
+LOOSE = 10  # times: a limit beyond which it says nothing
 SIGNS = {"faster": "▼", "slower": "▲", "no difference": "=", "not resolved": "?"}
 WRONGS = {"lost": "lost", "duplicated": "delivered again", "reordered": "out of order", "unexpected": "never sent"}
 
@@ -186,10 +188,21 @@ def _open_questions(view: View, order: Ranking) -> Iterator[str]:
         yield f"No difference that matters ({matters()}): {_some(same)}."
     if leaning:
         yield f"Not resolved, leaning to the faster, perhaps by too little to matter: {_some(leaning)}."
-    if open_:
+    if len(open_) > FEW:
+        yield f"Not resolved by these rounds: {count(len(open_), 'pair')}{_at_most([pair for _, _, pair in open_])}."
+    elif open_:
         yield f"Not resolved by these rounds: {_some([f'`{a}` – `{b}` {times(pair)}' for a, b, pair in open_])}."
     if order.unplaced:
         yield f"{named(order.unplaced)} can't be placed: no verdict puts {_it(order.unplaced)} before or behind others."
+
+
+def _at_most(pairs: Sequence[Pair]) -> str:
+    """By how much any of these differs at most, which is of use even so; empty if that is too loose, or not known."""
+    known = [pair.most for pair in pairs if pair.most and pair.most[0] < LOOSE]
+    if len(known) < len(pairs):
+        return ""
+    ratio, delta = (number(max(values)) for values in zip(*known, strict=True))
+    return f", none of which differs by more than {ratio}\N{NO-BREAK SPACE}× or {delta}\N{NO-BREAK SPACE}ms"
 
 
 def _ninety(view: View, order: Ranking) -> Iterator[str]:

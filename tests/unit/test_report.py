@@ -66,6 +66,7 @@ def verdicts(**pairs: str) -> views.View:
         for nth, name in enumerate(subjects, 1)
     ]
     limits = {"measure": "latency_ms.p50", "rounds": 8, "ratio": 0.5, "low": 0.4, "high": 0.6, "direction": None}
+    limits |= {"delta_low": -0.7, "delta_high": 0.3}
     reasons = {"noise", "too few rounds"}
     differences = [
         limits
@@ -113,6 +114,21 @@ def test_what_can_not_be_told_apart_is_a_group() -> None:
     view = verdicts(a_b="noise", a_c="faster", b_c="faster")
     assert words.headline(view) == "`a` and `b` are fastest: not resolved between them"
     assert any("Not resolved by these rounds: `a` – `b`" in sentence for sentence in words.answers([view])[0].sentences)
+
+
+def test_of_many_that_are_not_resolved_what_they_differ_by_at_most_is_said() -> None:
+    view = verdicts(a_b="noise", a_c="noise", b_c="noise", a_d="noise", b_d="no difference", c_d="no difference")
+    said = words.answers([view])[0].sentences
+    assert "Not resolved by these rounds: 4 pairs, none of which differs by more than 2.50\xa0× or 0.700\xa0ms." in said
+    wide = replace(view, pairs={names: replace(pair, low=0.05) for names, pair in view.pairs.items()})
+    assert "Not resolved by these rounds: 4 pairs." in words.answers([wide])[0].sentences
+
+
+def test_a_pair_differs_at_most_as_much_from_both_sides() -> None:
+    pair = verdicts(a_b="noise").pairs["latency_ms.p50", "a", "b"]
+    assert pair.most == pair.mirrored.most == (2.5, 0.7)
+    assert pair.mirrored.mirrored == pair
+    assert replace(pair, low=None).most is None
 
 
 def test_what_surely_does_not_differ_is_said_so() -> None:
