@@ -20,7 +20,7 @@ from benchmarks.report.drawing import (
     tips,
     transports,
 )
-from benchmarks.report.figures import CPU, KEPT, MEMORY, RENDERER, Figure, Measure, number, written
+from benchmarks.report.figures import CPU, KEPT, MEMORY, RENDERER, Figure, Measure, listed, number, written
 from benchmarks.report.looks import PARTS
 from benchmarks.report.tables import Rows
 from benchmarks.summary import STAGES
@@ -183,6 +183,12 @@ def _wire(_pens: Pens) -> alt.LayerChart:
     )
 
 
+def _wire_note(scene: Scene) -> str:
+    """Of what the bars don't tell apart."""
+    names_ = listed(tables.compressed(scene.view))
+    return f"Compressed, so that payload holds its framing, too: {names_}" if names_ else ""
+
+
 def _wire_table(scene: Scene) -> Table:
     rows = {(row["transport"], row["direction"], row["part"]): row["bytes"] for row in tables.wire(scene.view)}
     parts = tables.PARTS.values()
@@ -301,6 +307,7 @@ KINDS: Sequence[Kind] = (
         _wire,
         _wire_table,
         per_transport(44),
+        _wire_note,
     ),
     Kind(
         "stages",

@@ -168,12 +168,29 @@ def _vertices(subject: str, trial: Trial, age: stats.Age) -> Rows:
 def wire(view: View) -> Rows:
     """Bytes per event of each subject, direction and part."""
     return [
-        {"transport": subject, "direction": direction, "part": name, "bytes": _round(figure.value), "order": order}
+        {"transport": subject, "direction": direction, "part": PARTS[part], "bytes": _round(size), "order": order}
         for subject, cell in view.measured.items()
         for direction in ("down", "up")
-        for order, (part, name) in enumerate(PARTS.items())
-        if (figure := _of(f"wire_bytes_per_event.{direction}.{part}", cell))
+        for order, (part, size) in enumerate(_travelled(cell, direction).items())
     ]
+
+
+def compressed(view: View) -> list[str]:
+    """Subjects of whose payload less travelled than there is."""
+    return [subject for subject, cell in view.measured.items() if _bytes(cell, "down").get("framing", 0) < 0]
+
+
+def _travelled(cell: Mapping[str, Any], direction: str) -> dict[str, float]:
+    """The parts in their order. What was compressed is payload: nobody can tell its framing, and no bar is below 0."""
+    parts = _bytes(cell, direction)
+    if parts.get("framing", 0) < 0:
+        parts["payload"] += parts.pop("framing")
+    return parts
+
+
+def _bytes(cell: Mapping[str, Any], direction: str) -> dict[str, float]:
+    found = {part: _of(f"wire_bytes_per_event.{direction}.{part}", cell) for part in PARTS}
+    return {part: figure.value for part, figure in found.items() if figure}
 
 
 def stages(view: View) -> Rows:

@@ -107,11 +107,26 @@ def _between(view: View, group: Sequence[str], measure: Measure = MEDIAN) -> str
     if not unresolved:
         return "no difference that matters"
     word = f"not {'' if unresolved == len(pairs) else 'all '}resolved between them"
+    if len(group) > 2:
+        return f"{word}{_within(pairs)}"
     leaning = _leanings(view, group, measure)
-    if len({one.to for one in leaning}) > 1:
-        return f"{word}, {len(leaning)} of {count(len(pairs), 'pair')} leaning to one"
-    over = "" if len(group) == 2 else " over " + listed([f"`{one.over}`{one.by}" for one in leaning])
-    return f"{word}, leaning to `{leaning[0].to}`{over or leaning[0].by}" if leaning else word
+    return f"{word}, leaning to `{leaning[0].to}`{leaning[0].by}" if leaning else word
+
+
+def _within(pairs: Sequence[Pair]) -> str:
+    most = _most(pairs)
+    return f", within {number(most[0])}\N{NO-BREAK SPACE}× of each other" if most else ""
+
+
+def _most(pairs: Sequence[Pair]) -> tuple[float, float] | None:
+    """By how many times and ms any of these differs at most: of use where none is known to be faster.
+
+    None where that is too loose, or not known.
+    """
+    known = [pair.most for pair in pairs if pair.most and pair.most[0] < LOOSE]
+    if not known or len(known) < len(pairs):
+        return None
+    return max(ratio for ratio, _ in known), max(delta for _, delta in known)
 
 
 class _Leaning(NamedTuple):
@@ -197,11 +212,10 @@ def _open_questions(view: View, order: Ranking) -> Iterator[str]:
 
 
 def _at_most(pairs: Sequence[Pair]) -> str:
-    """By how much any of these differs at most, which is of use even so; empty if that is too loose, or not known."""
-    known = [pair.most for pair in pairs if pair.most and pair.most[0] < LOOSE]
-    if len(known) < len(pairs):
+    most = _most(pairs)
+    if not most:
         return ""
-    ratio, delta = (number(max(values)) for values in zip(*known, strict=True))
+    ratio, delta = map(number, most)
     return f", none of which differs by more than {ratio}\N{NO-BREAK SPACE}× or {delta}\N{NO-BREAK SPACE}ms"
 
 

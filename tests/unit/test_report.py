@@ -150,14 +150,16 @@ def test_what_leans_is_neither_equal_nor_undecided() -> None:
     )
     view = verdicts(a_b="noise", a_c="leaning faster", b_c="no difference", a_d="faster", b_d="faster", c_d="faster")
     assert words.headline(view) == (
-        "`a`, `b` and `c` are fastest: not all resolved between them, leaning to `a` over `c` (1.67–2.50\xa0×)"
+        "`a`, `b` and `c` are fastest: not all resolved between them, within 2.50\xa0× of each other"
     )
     said = words.answers([view])[0].sentences
     assert any("`b` – `c`" in one and one.startswith("No difference that matters") for one in said)
     assert any("`a` over `c` (1.67" in one and one.startswith("Not resolved, leaning to the faster") for one in said)
     assert any("`a` – `b`" in one and one.startswith("Not resolved by these rounds") for one in said)
     both = verdicts(a_b="leaning faster", a_c="noise", b_c="leaning faster")
-    assert words.headline(both) == "`a`, `b` and `c`: not resolved between them, 2 of 3 pairs leaning to one"
+    assert words.headline(both) == "`a`, `b` and `c`: not resolved between them, within 2.50\xa0× of each other"
+    wide = replace(both, pairs={names: replace(pair, high=20.0) for names, pair in both.pairs.items()})
+    assert words.headline(wide) == "`a`, `b` and `c`: not resolved between them"
 
 
 def test_the_smallest_value_alone_does_not_win() -> None:
@@ -290,6 +292,22 @@ def test_large_distributions_are_thinned_but_keep_their_ends() -> None:
     rows = tables.distribution({"sse": [trial(cell("sse"), 1, [float(n) for n in range(1, 5001)])]})
     assert len(rows) <= tables.POINTS
     assert (rows[0]["delay"], rows[-1]["delay"]) == (1.0, 5000.0)
+
+
+def test_what_was_compressed_has_no_bar_below_nothing() -> None:
+    """Its payload counts as it was, and more than all that travelled: framing alone would be less than nothing."""
+    sizes = {"payload": 185.0, "framing": -97.0, "http": 0.0, "tcp_ip": 51.0}
+    view = verdicts(a_b="noise")
+    for name, framing in (("a", -97.0), ("b", 7.0)):
+        view.cells[name]["wire_bytes_per_event"] = {"down": sizes | {"framing": framing}}  # type: ignore[index]
+    drawn = {(row["transport"], row["part"]): row["bytes"] for row in tables.wire(view)}
+    assert drawn["a", "payload"] == 88.0
+    assert ("a", "framing") not in drawn
+    assert (drawn["b", "payload"], drawn["b", "framing"]) == (185.0, 7.0)
+    wire = next(kind for kind in KINDS if kind.name == "wire")
+    scene = Scene(view, {}, None)
+    assert wire.note(scene) == "Compressed, so that payload holds its framing, too: a"
+    assert wire.table(scene).body[0] == ["a", "down", "88.0", figures.NONE, "0", "51.0"]
 
 
 def test_lost_events_are_drawn_too() -> None:
