@@ -1,6 +1,7 @@
 """The command: what bad input gets, and that what runs until Ctrl-C ends well."""
 
 import asyncio
+import errno
 import io
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, chdir, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
@@ -19,6 +20,7 @@ from conftest import SUBJECTS
 from rich.console import Console
 
 from benchmarks import doctor, engines, ground, outcome, progress, runs, session
+from benchmarks.behaviours.sweep import Sweep
 from benchmarks.measure import Bench, Progress
 from lab import live, terminal
 from lab.cli import listed, main, seconds
@@ -55,6 +57,9 @@ def pushlab(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
 # In a process of its own
 
 
+COMMAND = "from lab.cli import main; main()"
+
+
 class Running:
     """`pushlab` as users start it: its output line by line."""
 
@@ -87,7 +92,7 @@ async def running(*arguments: str, stdin: int | None = asyncio.subprocess.DEVNUL
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "from lab.cli import main; main()",
+        COMMAND,
         *arguments,
         stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
@@ -156,7 +161,10 @@ BAD: Iterable[tuple[str, str, str]] = [
     ("bench --out file", "'file'", "or is empty"),
     ("bench --resume nowhere", "nowhere", "run.json"),
     ("bench --resume full --seed 3", "'full'", "no other option"),
+    ("bench --out file/in --plan smoke --engine native", "file/in", "Not a directory"),
     ("report nowhere", "nowhere", "run.json"),
+    ("compare full full/../full", "'full'", "the same run"),
+    ("behaviours P16 --transport sse --engine native --out file/in", "file/in", "Not a directory"),
     ("report newer", "99", "format 1"),
     ("serve --source steadily", "'steadily'", "steady"),
     ("serve --source steady:rate=fast", "'fast'", "number"),
@@ -210,6 +218,35 @@ def test_a_busy_port_leaves_nothing_half_started(pushlab: Pushlab) -> None:
     assert re.fullmatch(r"pushlab: can't listen on 127\.0\.0\.1 port \d+: .* in use; .* --port\n", said.err)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+async def test_results_that_nobody_has_room_for_are_no_reason_for_a_traceback() -> None:
+    with Path("/dev/full").open("w") as full:  # noqa: ASYNC230  (nothing else runs)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", COMMAND, "transports", stdout=full, stderr=asyncio.subprocess.PIPE
+        )
+    assert (await process.communicate())[1] == b"pushlab: No space left on device\n"
+    assert process.returncode == 2
+
+
+def test_a_full_disk_is_named_even_by_one_of_several_tasks(
+    pushlab: Pushlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, text: str, **_: Any) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as writing does: it names no file
+
+    async def observing(self: Sweep) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.to_thread(runs.write_whole, tmp_path / "out" / "seen.json", "{}"))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Sweep, "run", observing)
+    said = pushlab("behaviours", "P16", "--transport", "sse", "--engine", "native", "--out", "out")
+    assert said.code == 2
+    assert said.err.splitlines()[-1] == f"pushlab: {tmp_path}/out/seen.json: No space left on device"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("90", 90), ("90s", 90), ("2m", 120), ("1.5m", 90), ("1h", 3600), (" 5 s", None), ("", None)]
 )
@@ -231,7 +268,7 @@ def test_lists_may_be_repeated_and_have_commas() -> None:
 
 def test_help_and_version(pushlab: Pushlab) -> None:
     assert re.fullmatch(r"pushlab \d+\.\d+\.\d+\S*\n", pushlab("--version").out)
-    for arguments in ([], ["--help"], ["bench", "-h"]):
+    for arguments in ([], ["--help"], ["bench", "-h"], ["lesson"]):
         said = pushlab(*arguments)
         assert said.code == 0
         assert "Usage: pushlab" in said.out
@@ -258,6 +295,26 @@ def test_a_transport_that_lacks_a_package_is_shown_as_not_available(
     assert pushlab("listen", "semaphore").err == (
         "pushlab: transport 'semaphore' is unavailable: the Python package 'flags_and_towers' is not installed\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "mistake"),
+    [
+        ("from lab import About\nabout = About(title='X'\n", r"'\(' was never closed \(.*__init__\.py, line 2\)"),
+        ("from lab import About\nabout = About(title='X')\n", r"TypeError: .* 'wire'.* \(.*__init__\.py, line 2\)"),
+        ("import re\nre.compile('(')\n", r"(re\.)?\w*[eE]rror: .* \(.*__init__\.py, line 2\)"),
+    ],
+)
+def test_a_mistake_in_a_transport_is_named_with_its_line(
+    code: str, mistake: str, pushlab: Pushlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "semaphore"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(code)
+    monkeypatch.setenv("PUSHLAB_TRANSPORTS", str(folder))
+    said = pushlab("transports")
+    assert (said.code, said.out) == (2, "")
+    assert re.fullmatch(rf"pushlab: transport 'semaphore' can't be loaded: {mistake}\n", said.err), said.err
 
 
 def test_doctor_says_what_is_there_and_why_the_rest_is_not(pushlab: Pushlab, monkeypatch: pytest.MonkeyPatch) -> None:
