@@ -4,6 +4,7 @@ Everything is said of the later run, b, against the earlier one, a. How a verdic
 errs on a machine that drifts: `stats.compare`.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -161,6 +162,10 @@ class Comparison:
             _need_verdicts(told, thresholds)
         return found
 
+    def missed(self, thresholds: Mapping[str, Effect]) -> list[str]:
+        """Of each threshold that held, by how much a cell may have grown nevertheless: what these rounds can't see."""
+        return [_may_have_grown(measure, effect, self.families) for measure, effect in thresholds.items()]
+
 
 # --- comparing ---
 
@@ -303,6 +308,16 @@ def _too_slow(family: Family, effect: Effect) -> Iterator[str]:
             yield f"{cell}: {family.measure} grew by more than {100 * effect.ratio:g} %, {_size(row, family.unit)}"
 
 
+def _may_have_grown(measure: str, effect: Effect, told: Iterable[Family]) -> str:
+    rows = [row for family in told if family.measure == measure for row in family.differences(effect).items()]
+    able = [(cell, row) for cell, row in rows if row.reason != "too few rounds"]
+    cell, worst = max(able, key=lambda one: one[1].high or math.inf)
+    most = f"by {number(worst.high)}\N{NO-BREAK SPACE}× at most" if worst.high else "by nobody knows how much"
+    few = f"; {count(len(rows) - len(able), 'cell has', 'cells have')} too few rounds" if len(able) < len(rows) else ""
+    least = f"{measure}: no cell is known to have grown by more than {100 * effect.ratio:g} %"
+    return f"{least}; the least certain, {cell}, may have {most}{few}"
+
+
 def _need_verdicts(told: Iterable[tuple[Family, Effect]], thresholds: Iterable[str]) -> None:
     able = {
         family.measure
@@ -364,13 +379,13 @@ def _line(one: Finding) -> Sequence[str]:
     return one.cell, one.measure, one.before, one.after, one.says
 
 
-def markdown(comparison: Comparison, failures: Sequence[str] | None = None) -> str:
-    """A summary for a pull request, in GitHub's Markdown; `failures` if there is a gate."""
+def markdown(comparison: Comparison, failures: Sequence[str] | None = None, missed: Sequence[str] = ()) -> str:
+    """A summary for a pull request, in GitHub's Markdown; `failures` if there is a gate, or what that may `missed`."""
     told = words(comparison)
     gate = "" if failures is None else "The gate fails. " if failures else "The gate passes. "
     parts = [f"**{gate}{told}**"]
-    if failures:
-        parts.append(_items(failures))
+    if failures or missed:
+        parts.append(_items(failures or missed))
     if doubtful := cautions(comparison):
         parts.append("\n".join(["> [!WARNING]", *(f"> {line}" for line in _items(doubtful).splitlines())]))
     if comparison.changes:

@@ -217,19 +217,25 @@ def compare(  # noqa: PLR0913  (the command's options)
 ) -> int:
     """Show what changed from one run of a plan to another."""
     from benchmarks import compare as runs  # noqa: PLC0415  (see the head of this file)
+    from benchmarks.runs import write_whole  # noqa: PLC0415
 
     thresholds = runs.parse_fail_on(fail_on) if fail_on is not None else None
+    if before.resolve() == after.resolve():
+        raise UserError(f"{str(before)!r} and {str(after)!r} are the same run: name the one before and the one after")
     comparison = runs.compare(runs.read(before), runs.read(after), anyway=anyway)
     failures = None if thresholds is None else comparison.failures(thresholds)
+    missed = comparison.missed(thresholds) if thresholds and not failures else []
     for sentence in runs.cautions(comparison):
         tell(sentence)
     if everything or comparison.changes:
         show_table(runs.table(comparison, everything=everything))
     show(runs.words(comparison))
     if markdown is not None:
-        markdown.write_text(runs.markdown(comparison, failures), encoding="utf-8")
+        write_whole(markdown, runs.markdown(comparison, failures, missed))
     for sentence in failures or ():
         tell(f"fails: {sentence}")
+    for sentence in missed:
+        tell(f"passes: {sentence}")
     return 1 if failures else 0
 
 

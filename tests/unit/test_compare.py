@@ -413,6 +413,21 @@ def test_the_gate_needs_no_least_delta() -> None:
     assert len(comparison.failures(GATE)) == 1
 
 
+def test_a_gate_that_passes_says_what_it_can_not_see() -> None:
+    comparison = compare.compare(steady(), steady(two=1.3))
+    (said,) = comparison.missed({"p50": Effect(0.40, 0.0)})
+    assert re.fullmatch(
+        r"p50: no cell is known to have grown by more than 40 %; "
+        r"the least certain, two chromium steady direct, may have by 1\.3\d\xa0× at most",
+        said,
+    )
+    once = trial(cell("once"), 1, 1.0)
+    few = [replace(one, run=run([*map(cell, ("one", "two", "three")), cell("once")])) for one in (steady(), steady())]
+    few = [replace(one, trials=[*one.trials, once]) for one in few]
+    (said,) = compare.compare(*few).missed(GATE)
+    assert said.endswith("at most; 1 cell has too few rounds")
+
+
 def test_the_gate_passes_what_became_faster() -> None:
     assert compare.compare(steady(two=1.3), steady()).failures(GATE) == []
 
@@ -534,6 +549,9 @@ def test_the_markdown_says_whether_the_gate_fails() -> None:
         f"**The gate fails. {compare.words(comparison)}**\n\n- two"
     )
     assert compare.markdown(comparison, []).startswith("**The gate passes. Of 3 cells")
+    assert (
+        compare.markdown(comparison, [], ["by 1.3 × at most"]).partition("\n\n")[2].startswith("- by 1.3 × at most\n")
+    )
 
 
 def test_the_markdown_of_a_large_run_fits_into_a_comment() -> None:
