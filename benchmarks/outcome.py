@@ -67,9 +67,11 @@ class Outcome:
         folder.mkdir(parents=True, exist_ok=True)
         charts.write(charts.charts(self.run, self.trials, self.summary), folder)
 
-    def table(self) -> Table:
+    def latencies(self) -> Table | None:
         """The cells that were measured, those that compare side by side, the quickest first."""
         rows = sorted(self._measured(), key=_place)
+        if not rows:
+            return None
         table, unlike = _table("latency in ms, from when an event was due", rows)
         for heading in ("p50", "95 % interval", "p90", "lost", "trials"):
             table.add_column(heading, justify="right", overflow="fold")

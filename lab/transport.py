@@ -110,6 +110,16 @@ class Found:
             raise UserError(f"transport {self.name!r} is unavailable: {self.reason}")
         return self.module
 
+    def routes(self, log: Log, options: Options) -> APIRouter:
+        """Raises:
+        UserError: it is unavailable, or its code has a mistake.
+        """
+        module = self.available
+        try:
+            return module.routes(log, options)
+        except Exception as error:
+            raise UserError(f"transport {self.name!r} can't make its routes: {_mistake(error, self.folder)}") from error
+
     def native(self) -> NativeClient:
         """The native client, of client.py."""
         package = cast("ModuleType", self.available).__name__

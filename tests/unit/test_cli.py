@@ -548,6 +548,25 @@ def test_a_cell_that_fails_is_reported_and_the_exit_code_says_so(
     assert not Path("latest").exists()
 
 
+def test_a_mistake_in_a_transports_routes_is_what_the_bench_says(
+    pushlab: Pushlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything begins: its server would not start, and have no cells of others either."""
+    folder = tmp_path / "semaphore"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "from lab import About\n"
+        "about = About(title='Semaphore', year=1792, wire='flags', spec='none')\n"
+        "def routes(log, options): return APIRouter()\n"
+    )
+    (folder / "client.py").touch()
+    monkeypatch.setenv("PUSHLAB_TRANSPORTS", str(folder))
+    said = pushlab("bench", "--plan", "smoke", "--engine", "native", "--transport", "semaphore,sse", "--out", "out")
+    mistake = f"NameError: name 'APIRouter' is not defined ({folder}/__init__.py, line 3)"
+    assert said == Said(2, "", f"pushlab: transport 'semaphore' can't make its routes: {mistake}\n")
+    assert not Path("out").exists()
+
+
 @pytest.mark.usefixtures("blank_page")
 def test_ctrl_c_keeps_and_reports_what_was_finished(pushlab: Pushlab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "described", lambda trial: signal.raise_signal(signal.SIGINT) or trial.cell.name)
@@ -557,6 +576,13 @@ def test_ctrl_c_keeps_and_reports_what_was_finished(pushlab: Pushlab, monkeypatc
     assert said.out.splitlines()[-1] == "out/report.html"
     assert json.loads(Path("out/run.json").read_text())["ended"] == "interrupted"
     assert [cell["trials"] for cell in json.loads(Path("out/summary.json").read_text())["cells"]] == [1]
+
+
+@pytest.mark.usefixtures("blank_page")
+def test_a_budget_that_was_too_small_is_named_in_the_end(pushlab: Pushlab) -> None:
+    said = pushlab(*ONCE, "--rounds", "50", "--budget", "1.5s", "--out", "out")
+    assert said.err.splitlines()[-1].startswith("The run ended when the budget of 1.5 s was spent")
+    assert said.code == (1 if "its turn never came" in said.out else 0)
 
 
 def test_ctrl_c_does_not_reach_the_browsers() -> None:
