@@ -225,7 +225,7 @@ def compare(  # noqa: PLR0913  (the command's options)
     comparison = runs.compare(runs.read(before), runs.read(after), anyway=anyway)
     failures = None if thresholds is None else comparison.failures(thresholds)
     missed = comparison.missed(thresholds) if thresholds and not failures else []
-    for sentence in runs.cautions(comparison):
+    for sentence in (*runs.cautions(comparison), *runs.bursts(comparison)):
         tell(sentence)
     if everything or comparison.changes:
         show_table(runs.table(comparison, everything=everything))
