@@ -74,7 +74,6 @@ def perform(asked: Asked) -> int:
     spots = sweep.planned(asked.experiments, asked.subjects, asked.engines, long=asked.long)
     observing = sweep.Sweep(asked.folder, spots, asked.again, absent)
     left = len(observing.left)
-    asked.folder.mkdir(parents=True, exist_ok=True)
     told = f"{left} of {len(spots)} observations to be made" if left else "everything was observed before"
     tell(f"{told}; results in {asked.folder}")
     with shown(Console(stderr=True), experiments()) as observing.tell:
