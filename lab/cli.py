@@ -506,5 +506,5 @@ async def _examined(tell_finding: "Callable[[Finding], None] | None") -> "list[F
 
 
 def _finding_shown(finding: "Finding") -> None:
-    because = "" if finding.state == "ok" else ", because"
-    show(f"{finding.what:16} {finding.state}{because}  {finding.says}")
+    state = "ok " if finding.state == "ok" else f"{finding.state}, because"
+    show(f"{finding.what:16} {state} {finding.says}")
