@@ -122,7 +122,7 @@ class View:
 
 
 def views(summary: Row) -> list[View]:
-    """Every view of a run: first what can be ranked, on the direct link, in browsers; then by rounds and cells."""
+    """Every view of a run: what can be ranked, on the direct link, in browsers first; then by rounds, cells, engine."""
     grouped: dict[Conditions, dict[str, Row]] = {}
     by_name = {}
     for cell in summary["cells"]:
@@ -135,9 +135,9 @@ def views(summary: Row) -> list[View]:
     return sorted(found, key=_importance)
 
 
-def _importance(view: View) -> tuple[bool, bool, bool, bool, int, int]:
-    few, between = view.rounds[1] < stats.MIN_ROUNDS, view.conditions.link != DIRECT
-    return not view.judged, few, between, view.conditions.engine == "native", -view.rounds[1], -len(view.measured)
+def _importance(view: View) -> tuple[bool, bool, bool, bool, int, int, str]:
+    few, between, engine = view.rounds[1] < stats.MIN_ROUNDS, view.conditions.link != DIRECT, view.conditions.engine
+    return not view.judged, few, between, engine == "native", -view.rounds[1], -len(view.measured), engine
 
 
 def _view(key: Conditions, cells: Mapping[str, Row], rows: Sequence[Row], by_name: Mapping[str, Row]) -> View:

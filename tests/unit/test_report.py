@@ -310,6 +310,18 @@ def test_what_was_compressed_has_no_bar_below_nothing() -> None:
     assert wire.table(scene).body[0] == ["a", "down", "88.0", figures.NONE, "0", "51.0"]
 
 
+def test_limits_of_a_cost_that_are_far_away_are_cut_and_told() -> None:
+    view = verdicts(a_b="noise")
+    for name, high in (("a", 90_000.0), ("b", 12.0)):
+        limits = {"value": 10.0, "low": 9.0, "high": high}
+        view.cells[name]["server_cpu_us_per_delivery"] = limits  # type: ignore[index]
+    scene = Scene(view, {}, None)
+    cpu = next(kind for kind in KINDS if kind.name == "server-cpu")
+    assert [(row["least"], row["most"], row["high"]) for row in cpu.rows(scene)] == [(9, 20, 90_000), (9, 12, 12)]
+    assert cpu.note(scene) == "Limits beyond the edge, which the table tells: a"
+    assert cpu.table(scene).body[0] == ["a", "10.0 (9.00–90,000)"]
+
+
 def test_lost_events_are_drawn_too() -> None:
     rows = tables.events({"sse": [trial(cell("sse"), 1, [1.0, None, 3.0])]}, 1)
     assert [row["delay"] for row in rows] == [1.0, None, 3.0]
@@ -566,5 +578,7 @@ def test_the_first_view_is_the_one_measured_most() -> None:
     assert words.headline(second) == "Too few rounds to rank"
     both = made_of([*made(engines=["native"], rounds=6).trials, *often.trials], ["native", "chromium"])
     assert [view.conditions.engine for view in views.views(both.summary)] == ["chromium", "native"]
+    alike = made_of([*made(engines=["firefox"], rounds=5).trials, *often.trials], ["firefox", "chromium"])
+    assert [view.conditions.engine for view in views.views(alike.summary)] == ["chromium", "firefox"]
     assert list(first.by(MEDIAN).values()) == sorted(first.by(MEDIAN).values())
     assert list(first.by(MEDIAN))[2:] == ["long_polling", "xhr_streaming"]
