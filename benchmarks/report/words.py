@@ -203,20 +203,18 @@ def _open_questions(view: View, order: Ranking) -> Iterator[str]:
         yield f"No difference that matters ({matters()}): {_some(same)}."
     if leaning:
         yield f"Not resolved, leaning to the faster, perhaps by too little to matter: {_some(leaning)}."
-    if len(open_) > FEW:
-        yield f"Not resolved by these rounds: {count(len(open_), 'pair')}{_at_most([pair for _, _, pair in open_])}."
+    most = _most([pair for _, _, pair in open_])
+    if most and len(open_) > FEW:
+        many = count(len(open_), "pair")
+        yield f"Not resolved by these rounds: {many}, none of which differs by more than {_times_or_ms(*most)}."
     elif open_:
         yield f"Not resolved by these rounds: {_some([f'`{a}` – `{b}` {times(pair)}' for a, b, pair in open_])}."
     if order.unplaced:
         yield f"{named(order.unplaced)} can't be placed: no verdict puts {_it(order.unplaced)} before or behind others."
 
 
-def _at_most(pairs: Sequence[Pair]) -> str:
-    most = _most(pairs)
-    if not most:
-        return ""
-    ratio, delta = map(number, most)
-    return f", none of which differs by more than {ratio}\N{NO-BREAK SPACE}× or {delta}\N{NO-BREAK SPACE}ms"
+def _times_or_ms(ratio: float, delta: float) -> str:
+    return f"{number(ratio)}\N{NO-BREAK SPACE}× or {number(delta)}\N{NO-BREAK SPACE}ms"
 
 
 def _ninety(view: View, order: Ranking) -> Iterator[str]:
