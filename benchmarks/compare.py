@@ -4,6 +4,7 @@ Everything is said of the later run, b, against the earlier one, a. How a verdic
 errs on a machine that drifts: `stats.compare`.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks import stats, summary
-from benchmarks.families import UNITS, Family, families
+from benchmarks.families import MEANINGS, UNITS, Family, families
 from benchmarks.report.figures import NONE, Figure, count, listed, number, several, written
 from benchmarks.runs import Cell, Run, Trial, by_cell, read_trials
 from benchmarks.stats import Difference, Effect, Rounds
@@ -161,6 +162,10 @@ class Comparison:
             _need_verdicts(told, thresholds)
         return found
 
+    def missed(self, thresholds: Mapping[str, Effect]) -> list[str]:
+        """Of each threshold that held, by how much a cell may have grown nevertheless: what these rounds can't see."""
+        return [_may_have_grown(measure, effect, self.families) for measure, effect in thresholds.items()]
+
 
 # --- comparing ---
 
@@ -303,6 +308,16 @@ def _too_slow(family: Family, effect: Effect) -> Iterator[str]:
             yield f"{cell}: {family.measure} grew by more than {100 * effect.ratio:g} %, {_size(row, family.unit)}"
 
 
+def _may_have_grown(measure: str, effect: Effect, told: Iterable[Family]) -> str:
+    rows = [row for family in told if family.measure == measure for row in family.differences(effect).items()]
+    able = [(cell, row) for cell, row in rows if row.reason != "too few rounds"]
+    cell, worst = max(able, key=lambda one: one[1].high or math.inf)
+    most = f"up to {number(worst.high)}\N{NO-BREAK SPACE}×" if worst.high else "nobody knows how many times"
+    few = f"; {count(len(rows) - len(able), 'cell has', 'cells have')} too few rounds" if len(able) < len(rows) else ""
+    least = f"{measure}: no cell is known to have grown by more than {100 * effect.ratio:g} %"
+    return f"{least}; the least certain, {cell}, may be {most} what it was{few}"
+
+
 def _need_verdicts(told: Iterable[tuple[Family, Effect]], thresholds: Iterable[str]) -> None:
     able = {
         family.measure
@@ -364,13 +379,13 @@ def _line(one: Finding) -> Sequence[str]:
     return one.cell, one.measure, one.before, one.after, one.says
 
 
-def markdown(comparison: Comparison, failures: Sequence[str] | None = None) -> str:
-    """A summary for a pull request, in GitHub's Markdown; `failures` if there is a gate."""
+def markdown(comparison: Comparison, failures: Sequence[str] | None = None, missed: Sequence[str] = ()) -> str:
+    """A summary for a pull request, in GitHub's Markdown; `failures` if there is a gate, or what that may `missed`."""
     told = words(comparison)
     gate = "" if failures is None else "The gate fails. " if failures else "The gate passes. "
     parts = [f"**{gate}{told}**"]
-    if failures:
-        parts.append(_items(failures))
+    if failures or missed:
+        parts.append(_items(failures or missed))
     if doubtful := cautions(comparison):
         parts.append("\n".join(["> [!WARNING]", *(f"> {line}" for line in _items(doubtful).splitlines())]))
     if comparison.changes:
@@ -406,7 +421,9 @@ def _method(comparison: Comparison) -> Iterator[str]:
         run, rounds = side.run, [len(trials) for trials in side.measured.values()] or [0]
         made = f"{several(min(rounds), max(rounds), 'round')} of {count(len(rounds), 'cell')}"
         yield f"{name}: run {side.folder.resolve().name} of plan {run.plan}, seed {run.seed}, {run.started}, {made}."
-    yield f"Machine: {', '.join(f'{key} {comparison.b.run.machine.get(key)}' for key in SAME)}."
+    yield f"Machine: {_machine(comparison.b.run.machine)}."
+    shown = dict.fromkeys(family.measure for family in comparison.families)
+    yield from (f"{measure}: {MEANINGS[measure]}." for measure in shown)
     if changed := list(_versions(comparison.a.run, comparison.b.run)):
         yield f"Other versions: {listed(changed)}."
     if by := [f"{one.measure} of {one.conditions}" for one in comparison.families if one.by_delivery]:
@@ -414,14 +431,24 @@ def _method(comparison: Comparison) -> Iterator[str]:
     least = comparison.effect
     yield f"A difference matters if it is at least {100 * least.ratio:g} %, and of times {least.delta:g} ms."
     yield "Intervals are of 95 %, by Welch on the trials' logs, and include the drift that the rounds let expect."
-    yield from map(_burst, (one for one in comparison.families if one.bursts))
+    yield from bursts(comparison)
+
+
+def _machine(told: Mapping[str, Any]) -> str:
+    processor, cores, memory, system = (told.get(key, "?") for key in SAME)
+    return f"{processor}, {cores} cores, {memory} GiB, {system}"
+
+
+def bursts(comparison: Comparison) -> list[str]:
+    """Rounds that were unlike the others, which is why means differ from those of the reports."""
+    return [_burst(one) for one in comparison.families if one.bursts]
 
 
 def _burst(family: Family) -> str:
     seen = [f"{one.round} of the run {name} ({number(one.ratio)}\N{NO-BREAK SPACE}×)" for name, one in family.bursts]
     return (
         f"Most cells of {family.conditions} were unlike their usual {family.measure} in round {listed(seen)}: "
-        f"what they had in common there was taken off."
+        f"what they had in common there was taken off, also from the means that are shown."
     )
 
 

@@ -13,6 +13,7 @@ from benchmarks import engines
 from benchmarks.browser import launched
 from benchmarks.measure import machine
 from benchmarks.native import Native
+from benchmarks.report.figures import number
 from benchmarks.summary import SOURCE_LATE_MS
 from lab.errors import UserError
 from lab.link.proxy import PROGRAMS, Program
@@ -58,7 +59,7 @@ def _machine() -> Finding:
     load = f"load {here['load'][0]}"
     if here["load"][0] < here["cores"]:
         return Finding("machine", f"{what}, {load}")
-    return Finding("machine", f"{what} are too busy ({load}): close what else runs, or numbers won't hold", "in doubt")
+    return Finding("machine", f"{load} is too much: close what else runs, or numbers won't hold ({what})", "in doubt")
 
 
 def _loop() -> Finding:
@@ -85,7 +86,7 @@ async def _engine(name: str, says: str, origin: str) -> Finding:
         return Finding(name, str(error), "not there")
     clock = engine.clock
     return Finding(
-        name, f"{says}; clock to ±{clock.bound_ms:.3g} ms, in steps of {clock.step_ms:.2g} ms: {clock.method}"
+        name, f"{says}; clock to ±{clock.bound_ms:.3g} ms, in steps of {number(clock.step_ms)} ms: {clock.method}"
     )
 
 

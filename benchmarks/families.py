@@ -19,7 +19,18 @@ UNITS = {
     "memory": "KiB",
     "page": "KiB",
 }
-"""The measures: latency; time to open; bytes on the wire for each event; and what crowd and bulk measure."""
+"""The measures, and their units."""
+
+MEANINGS = {
+    "p50": "latency, from when an event was due: half of the events took no longer",
+    "p90": "the same: nine of ten events",
+    "open": "from setting out until the transport was open",
+    "down": "bytes on the wire for each event, towards the reader",
+    "up": "the same, towards the server",
+    "cpu": "processor time of the server for each delivery",
+    "memory": "what the server grows by for each reader",
+    "page": "what the page's process grows by while it receives",
+}
 
 TIMES = frozenset({"ms", "µs"})
 """Units of what a busy machine makes longer."""

@@ -23,6 +23,8 @@ COSTS = {
     "tries_per_reader": "tries per reader",
 }
 
+CONDITIONS = ("engine", "scenario", "link")
+
 FEW = 3
 """So many cells are named, more are counted."""
 
@@ -65,26 +67,24 @@ class Outcome:
         folder.mkdir(parents=True, exist_ok=True)
         charts.write(charts.charts(self.run, self.trials, self.summary), folder)
 
-    def table(self) -> Table:
+    def latencies(self) -> Table | None:
         """The cells that were measured, those that compare side by side, the quickest first."""
-        table = Table(title="latency in ms, from when an event was due", title_justify="left", box=None, pad_edge=False)
-        for heading in ("transport", "engine", "scenario", "link"):
-            table.add_column(heading, overflow="fold")
-        for heading in ("p50", "95 % interval", "p90", "lost"):
+        rows = sorted(self._measured(), key=_place)
+        if not rows:
+            return None
+        table, unlike = _table("latency in ms, from when an event was due", rows)
+        for heading in ("p50", "95 % interval", "p90", "lost", "trials"):
             table.add_column(heading, justify="right", overflow="fold")
-        table.add_column("state", overflow="fold")
-        for row in sorted(self._measured(), key=_place):
+        for row in rows:
             latency = row["latency_ms"]
             table.add_row(
                 _subject(row),
-                row["engine"],
-                row["scenario"],
-                row["link"],
+                *(row[one] for one in unlike),
                 _number(latency["p50"], "value"),
                 _range(latency["p50"]),
                 _number(latency["p90"], "value"),
                 str(len(row["events"]["lost"])),
-                row["state"] if row["trials"] > 1 else f"{row['state']} once",
+                str(row["trials"]),
             )
         return table
 
@@ -94,14 +94,12 @@ class Outcome:
         if not rows:
             return None
         shown = [key for key in COSTS if any(row.get(key) for row in rows)]
-        table = Table(title="cost", title_justify="left", box=None, pad_edge=False)
-        for heading in ("transport", "engine", "scenario", "link"):
-            table.add_column(heading, overflow="fold")
+        table, unlike = _table("cost", rows)
         for heading in (COSTS[key] for key in shown):
             table.add_column(heading, justify="right", overflow="fold")
         for row in sorted(rows, key=lambda row: (row["scenario"], row["link"], _subject(row))):
             numbers = (_number(row.get(key), "value") for key in shown)
-            table.add_row(_subject(row), row["engine"], row["scenario"], row["link"], *numbers)
+            table.add_row(_subject(row), *(row[one] for one in unlike), *numbers)
         return table
 
     def unmeasured(self) -> Iterator[str]:
@@ -116,6 +114,17 @@ class Outcome:
 
     def _measured(self) -> list[Row]:
         return [row for row in self.summary["cells"] if "latency_ms" in row]
+
+
+def _table(title: str, rows: Sequence[Row]) -> tuple[Table, Sequence[str]]:
+    """A table with columns for the transport and the conditions that differ, and these; its title has the others."""
+    unlike = [one for one in CONDITIONS if len({row[one] for row in rows}) > 1]
+    shared = [row[one] for row in rows[:1] for one in CONDITIONS if one not in unlike]
+    told = [title, *([", ".join(shared)] if shared else [])]
+    table = Table(title="\n".join(told), title_justify="left", box=None, pad_edge=False)
+    for heading in ("transport", *unlike):
+        table.add_column(heading, overflow="fold")
+    return table, unlike
 
 
 def _place(row: Row) -> tuple[str, str, str, float]:

@@ -95,7 +95,7 @@ def load(name: str) -> Plan:
     path = PLANS / f"{name}.toml" if name in known else Path(name)
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise UserError(f"unknown plan {name!r}: there are {', '.join(known)}, or name a TOML file") from error
     except ValueError as error:
         raise UserError(f"plan {name!r} is no TOML: {error}") from error

@@ -8,8 +8,10 @@ summary.json, summary.csv, report.html, report.md    made from the two above, at
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -79,8 +81,8 @@ class Trial:
     cost: dict[str, Any] = field(default_factory=dict)  # of the scenarios that measure cost, and nothing else
     fault: dict[str, Any] = field(default_factory=dict)  # what was done, when, until when, and what fell due unsent
 
-    @property
-    def samples(self) -> list[Sample]:
+    @cached_property
+    def samples(self) -> Sequence[Sample]:
         """What was sent, with what became of it."""
         received: dict[tuple[int, int], list[int]] = {}
         for epoch, id_, at in self.arrived:
@@ -153,10 +155,19 @@ def read_trials(folder: Path) -> tuple[list[Trial], list[str]]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    """Write a file so that a reader sees the old one or the new one, never half of it.
+
+    Raises:
+        OSError: it can't be written; names the file, which a full disk by itself does not.
+    """
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def point_latest(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import count
+from itertools import count as numbers
 from pathlib import Path
 
 from rich.console import Console
@@ -11,10 +11,13 @@ from benchmarks import engines
 from benchmarks.measure import Bench
 from benchmarks.outcome import Outcome
 from benchmarks.progress import shown
+from benchmarks.report.figures import count
+from benchmarks.report.words import ending
 from benchmarks.runs import point_latest
 from lab.errors import UserError
-from lab.terminal import INTERRUPTED, interrupted, show, show_table, tell
-from lab.transport import BROWSERS
+from lab.log import Log
+from lab.terminal import INTERRUPTED, interrupted, run, show, show_table, tell
+from lab.transport import BROWSERS, SETTINGS, Subject
 
 RESULTS = Path("results")
 
@@ -28,8 +31,10 @@ def perform(bench: Bench) -> int:
     plan = bench.plan
     cells = {cell for block in plan.blocks for cell in block.cells(bench.subjects)}
     need_a_browser({cell.engine for cell in cells})
+    run(need_routes({cell.subject: bench.subjects[cell.subject] for cell in cells}.values()))
     budget = "no limit of time" if plan.budget is None else f"at most {plan.budget:g} s"
-    tell(f"plan {plan.name}, seed {bench.seed}: {len(cells)} cells, {budget}; results in {bench.folder}")
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    tell(f"plan {plan.name}, seed {bench.seed}: {count(len(cells), 'cell')}, {budget}; results in {bench.folder}")
     with shown(Console(stderr=True)) as bench.tell:
         stopped = interrupted(bench.run())
     return finish(Outcome.of(bench.folder), stopped=stopped)
@@ -46,20 +51,30 @@ def need_a_browser(wanted: Iterable[str]) -> None:
         raise UserError("; ".join(missing))
 
 
+async def need_routes(wanted: Iterable[Subject]) -> None:
+    """Raises:
+    UserError: one has a mistake in them: else a server that can't start would cost the others their cells, too.
+    """
+    for one in wanted:
+        if one.found.module is not None:
+            one.found.routes(Log(), {**SETTINGS, **one.options.routes})
+
+
 def finish(outcome: Outcome, *, stopped: bool) -> int:
     """Report what was measured; returns the exit code."""
     if stopped and not outcome.trials:
         tell("interrupted before a trial was finished: there is nothing to report")
         return INTERRUPTED
-    page = outcome.write()
-    lead_to(outcome.folder)
-    show_table(outcome.table())
-    if costs := outcome.costs():
-        show_table(costs)
+    for table in filter(None, (outcome.latencies(), outcome.costs())):
+        show_table(table)
     for sentence in outcome.unmeasured():
         show(sentence)
+    page = outcome.write()
+    lead_to(outcome.folder)
     if stopped:
         tell(f"interrupted: what was finished is kept and reported, trials: {len(outcome.trials)}")
+    elif outcome.run.ended == "budget":
+        tell(ending(outcome.run.ended, outcome.run.settings["budget"]))
     show(str(page))
     return INTERRUPTED if stopped else int(outcome.failed)
 
@@ -89,5 +104,5 @@ def fresh(folder: Path) -> Path:
 def dated(plan: str) -> Path:
     """A folder in results/ that isn't there yet."""
     name = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{plan}"
-    names = (name if n == 1 else f"{name}-{n}" for n in count(1))
+    names = (name if n == 1 else f"{name}-{n}" for n in numbers(1))
     return next(folder for name in names if not (folder := RESULTS / name).exists())

@@ -216,8 +216,10 @@ def differences(
     """Every pair of cells that share a round, with intervals that hold for all pairs at once.
 
     The ratio has the t interval on the logs of a/b, paired by round. Delta is the difference of both
-    geometric means over the shared rounds, with the t interval of the pairs' influences on it (the delta
-    method). Where a value is not positive there is no ratio, and delta is the mean of the pairs' differences.
+    geometric means over the shared rounds; its limits are the least and the greatest on the ellipse of both
+    means that has the ratio's limits for its own (`_over`), so that the two never contradict each other. Where
+    a value is not positive there is no ratio, and delta is the mean of the pairs' differences. 95 % limits of
+    delta cover it in 94–97 %: 5–20 rounds, noise of their own and in common, normal, t(3) or contaminated.
 
     The error is divided by the number of pairs (Bonferroni). For six cells of equal noise that is within 3 %
     of the exact critical value. A max-t estimated from the cells' covariance would be 4–13 % narrower, and up
@@ -274,10 +276,36 @@ def _paired(x: Floats, y: Floats, bound: float, alpha: float) -> _Spans:
         mean, half = _t_interval(x - y, alpha)
         return _Spans(_UNKNOWN, _span(mean, half + bound), bound)
     u, v = np.log(x), np.log(y)
-    a, b = math.exp(u.mean()), math.exp(v.mean())
     mean, half = _t_interval(u - v, alpha)
-    _, delta_half = _t_interval(a * u - b * v, alpha)
-    return _Spans(_exp(_off(_span(mean, half), bound, x, y)), _span(a - b, delta_half + bound), bound)
+    reach = _t(u.size - 1, alpha) / math.sqrt(u.size)
+    delta = _over(_Means(u.mean(), v.mean(), reach * _deviation(u), reach * _deviation(v), _correlation(u, v)))
+    return _Spans(_exp(_off(_span(mean, half), bound, x, y)), _widened(delta, bound), bound)
+
+
+class _Means(NamedTuple):
+    """Of the logs of two cells, a and b, with their half widths, and how they are correlated."""
+
+    a: float
+    b: float
+    a_half: float
+    b_half: float
+    correlation: float
+
+
+def _over(means: _Means) -> _Span:
+    """The difference of two geometric means, and the least and the greatest on the ellipse that both lie in.
+
+    The extremes of the ratio on the same ellipse are the t limits of its log. The delta method would put a straight
+    line in the place of the exponential: of 1.7 and 187 ms, where the ratio is 22 to 712, the difference could be 0.
+    """
+    apart = math.acos(means.correlation) / 2
+    with np.errstate(over="ignore", invalid="ignore"):  # see `_exp`
+        a = np.exp(means.a + means.a_half * np.cos(_AROUND - apart))
+        b = np.exp(means.b + means.b_half * np.cos(_AROUND + apart))
+        return _Span(math.exp(means.a) - math.exp(means.b), float((a - b).min()), float((a - b).max()))
+
+
+_AROUND = np.linspace(-math.pi, math.pi, 721)  # the limits are good to a 100,000th of their distance
 
 
 def _off(span: _Span, bound: float, x: Floats, y: Floats) -> _Span:
@@ -414,14 +442,14 @@ def _unpaired(x: Floats, y: Floats, between: float, bound: float, alpha: float) 
     if min(x.min(), y.min()) <= 0:  # the drift is known of logs only, so that no limits can be
         return _Spans(_UNKNOWN, _span(float(x.mean() - y.mean()), math.nan), bound)
     u, v = np.log(x), np.log(y)
-    a, b = math.exp(u.mean()), math.exp(v.mean())
     of_x, of_y = _variance(u) / u.size, _variance(v) / v.size
     parts = (of_x, u.size - 1), (of_y, v.size - 1), (between, 2)  # the drift: from one pair of halves per run
     t = _t(_welch_df(parts), alpha)
     half = t * math.sqrt(of_x + of_y + between)
-    delta_half = t * math.hypot(a * math.sqrt(of_x + between / 2), b * math.sqrt(of_y + between / 2))
     ratio = _off(_span(float(u.mean() - v.mean()), half), bound, x, y)
-    return _Spans(_exp(ratio), _span(a - b, delta_half + bound), bound)
+    x_half, y_half = (t * math.sqrt(one + between / 2) for one in (of_x, of_y))
+    delta = _over(_Means(u.mean(), v.mean(), x_half, y_half, 0.0))
+    return _Spans(_exp(ratio), _widened(delta, bound), bound)
 
 
 def _welch_df(parts: Iterable[tuple[float, float]]) -> float:
@@ -454,6 +482,16 @@ def _variance(x: Floats) -> float:
     return float(x.var(ddof=1)) if x.size > 1 else math.nan
 
 
+def _deviation(x: Floats) -> float:
+    return math.sqrt(_variance(x))
+
+
+def _correlation(x: Floats, y: Floats) -> float:
+    """0 where one of them does not vary, or there are too few to tell."""
+    product = float(x.std() * y.std())
+    return min(1.0, max(-1.0, float(((x - x.mean()) * (y - y.mean())).mean()) / product)) if product > 0 else 0.0
+
+
 def _t_interval(x: Floats, alpha: float) -> tuple[float, float]:
     """Mean and half width; the width of a single value is nan."""
     return float(x.mean()), _t(x.size - 1, alpha) * math.sqrt(_variance(x) / x.size)
@@ -461,6 +499,10 @@ def _t_interval(x: Floats, alpha: float) -> tuple[float, float]:
 
 def _span(mean: float, half: float) -> _Span:
     return _Span(mean, mean - half, mean + half)
+
+
+def _widened(span: _Span, bound: float) -> _Span:
+    return _Span(span.value, span.low - bound, span.high + bound)
 
 
 def _exp(span: _Span) -> _Span:

@@ -89,7 +89,7 @@ def _routes(log: Log, shown: Iterable[Subject], settings: MutableMapping[str, An
         if subject.found.module is not None:
             options = ChainMap(dict(subject.options.routes), settings)
             router = APIRouter(prefix=f"/transports/{subject.name}")
-            router.include_router(subject.found.available.routes(log, options))
+            router.include_router(subject.found.routes(log, options))
             yield router
 
 

@@ -3,6 +3,7 @@
 What measures is imported where it is needed: its libraries take a second, which `serve` and `--help` don't want.
 """
 
+import errno
 import io
 import json
 import os
@@ -48,21 +49,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = app(arguments, prog_name="pushlab", standalone_mode=False)
         sys.stdout.flush()
-    except (UserError, typer.TyperException) as error:
-        code = _refuse(str(error) if isinstance(error, UserError) else _usage(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter flushes it once more
+        _abandon_output()
         code = 1
-    except OSError as error:
-        if error.filename is None:
+    except Exception as error:
+        if (sentence := _sentence(error)) is None:
             raise
-        code = _refuse(f"{error.filename}: {error.strerror}")
+        if isinstance(error, OSError) and error.filename is None:
+            _abandon_output()
+        tell(f"pushlab: {sentence}")
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _refuse(sentence: str) -> int:
-    tell(f"pushlab: {sentence}")
-    return 2
+def _abandon_output() -> None:
+    """Nobody takes it: or the interpreter would try once more, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def _sentence(error: Exception) -> str | None:
+    """What the user was mistaken about, or what a file or a disk refuses; None for what is pushlab's own fault."""
+    while isinstance(error, ExceptionGroup):  # of tasks side by side
+        error = error.exceptions[0]
+    if isinstance(error, typer.TyperException):
+        return _usage(error)
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in NO_ROOM):
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return str(error) if isinstance(error, UserError) else None
 
 
 def _usage(error: typer.TyperException) -> str:
@@ -201,19 +217,25 @@ def compare(  # noqa: PLR0913  (the command's options)
 ) -> int:
     """Show what changed from one run of a plan to another."""
     from benchmarks import compare as runs  # noqa: PLC0415  (see the head of this file)
+    from benchmarks.runs import write_whole  # noqa: PLC0415
 
     thresholds = runs.parse_fail_on(fail_on) if fail_on is not None else None
+    if before.resolve() == after.resolve():
+        raise UserError(f"{str(before)!r} and {str(after)!r} are the same run: name the one before and the one after")
     comparison = runs.compare(runs.read(before), runs.read(after), anyway=anyway)
     failures = None if thresholds is None else comparison.failures(thresholds)
-    for sentence in runs.cautions(comparison):
+    missed = comparison.missed(thresholds) if thresholds and not failures else []
+    for sentence in (*runs.cautions(comparison), *runs.bursts(comparison)):
         tell(sentence)
     if everything or comparison.changes:
         show_table(runs.table(comparison, everything=everything))
     show(runs.words(comparison))
     if markdown is not None:
-        markdown.write_text(runs.markdown(comparison, failures), encoding="utf-8")
+        write_whole(markdown, runs.markdown(comparison, failures, missed))
     for sentence in failures or ():
         tell(f"fails: {sentence}")
+    for sentence in missed:
+        tell(f"passes: {sentence}")
     return 1 if failures else 0
 
 
@@ -304,8 +326,14 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON, for
     return int(not any(finding.state == "ok" for finding in findings if finding.what in BROWSERS))
 
 
-lesson_app = typer.Typer(name="lesson", help="Lessons: predict, run, see, confront, explain.", no_args_is_help=True)
+lesson_app = typer.Typer(name="lesson", help="Lessons: predict, run, see, confront, explain.")
 app.add_typer(lesson_app)
+
+
+@lesson_app.callback(invoke_without_command=True)
+def lesson(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        show(context.get_help())
 
 
 @lesson_app.command(name="list")
@@ -478,5 +506,5 @@ async def _examined(tell_finding: "Callable[[Finding], None] | None") -> "list[F
 
 
 def _finding_shown(finding: "Finding") -> None:
-    because = "" if finding.state == "ok" else ", because"
-    show(f"{finding.what:16} {finding.state}{because}  {finding.says}")
+    state = "ok " if finding.state == "ok" else f"{finding.state}, because"
+    show(f"{finding.what:16} {state} {finding.says}")

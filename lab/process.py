@@ -388,9 +388,15 @@ def main() -> None:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a process that is told what to do. What its code prints is shown, but not taken for an answer."""
+    """Run a process that is told what to do. What its code prints is shown, but not taken for an answer.
+
+    Why it can't even begin is its only answer.
+    """
     with contextlib.redirect_stdout(sys.stderr), asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(work)
+        try:
+            runner.run(work)
+        except UserError as error:
+            say({"error": str(error)})
 
 
 def loop_factory() -> Any:

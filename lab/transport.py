@@ -11,6 +11,7 @@ import os
 import pkgutil
 import re
 import sys
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -108,6 +109,16 @@ class Found:
         if self.module is None:
             raise UserError(f"transport {self.name!r} is unavailable: {self.reason}")
         return self.module
+
+    def routes(self, log: Log, options: Options) -> APIRouter:
+        """Raises:
+        UserError: it is unavailable, or its code has a mistake.
+        """
+        module = self.available
+        try:
+            return module.routes(log, options)
+        except Exception as error:
+            raise UserError(f"transport {self.name!r} can't make its routes: {_mistake(error, self.folder)}") from error
 
     def native(self) -> NativeClient:
         """The native client, of client.py."""
@@ -242,8 +253,19 @@ def _load(name: str, folder: Path, load: Callable[[], object]) -> Found:
         return Found(name, folder, None, f"the Python package {error.name!r} is not installed")
     except ImportError as error:  # there, but another version than it was written for, or without a library of its own
         return Found(name, folder, None, str(error))
+    except Exception as error:  # whatever a mistake in it raises
+        raise UserError(f"transport {name!r} can't be loaded: {_mistake(error, folder)}") from error
     if not isinstance(getattr(module, "about", None), About) or not callable(getattr(module, "routes", None)):
         raise UserError(
             f"{folder} is no transport: its __init__.py must have `about = About(…)` and `routes(log, options)`"
         )
     return Found(name, folder, cast("Transport", module))
+
+
+def _mistake(error: Exception, folder: Path) -> str:
+    """What is wrong in a transport's code, and in which line of its own."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} ({error.filename}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)] or frames
+    return f"{type(error).__name__}: {error} ({own[-1].filename}, line {own[-1].lineno})"

@@ -1,6 +1,7 @@
 """The charts, as Altair draws them: alone, for slides, and without their rows, for the page."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +88,19 @@ def write(found: Mapping[str, alt.LayerChart], folder: Path) -> list[Path]:
     return files
 
 
-def specification(kind: Kind, pens: Pens) -> dict[str, Any]:
-    """A kind of chart for the page, which adds rows and height, and makes it as wide as there is room."""
+@lru_cache(maxsize=64)
+def specification(kind: Kind, pens: Pens) -> Mapping[str, Any]:
+    """A kind of chart for the page, which adds rows and height, and makes it as wide as there is room.
+
+    To build one takes Altair a hundred times as long as to write it; no two runs of the same cells differ in it.
+    """
     chart = kind.draw(pens).properties(
         data=alt.NamedData(name="rows"),
         width="container",
         autosize={"type": "fit-x", "contains": "padding"},
         config=CONFIG,
     )
-    told: dict[str, Any] = chart.to_dict()
+    told: Mapping[str, Any] = chart.to_dict()
     return told
 
 

@@ -28,10 +28,19 @@ def fingerprint(code: str) -> str:
 
 
 def prose(text: str) -> Markup:
-    """Escaped, with what stands in `backticks` as names."""
+    """Escaped, with what stands in `backticks` as names, and limits on one line."""
     parts = re.split("`([^`]*)`", text)
     return Markup("").join(
-        Markup("<b class=name>{}</b>").format(part) if nth % 2 else escape(part) for nth, part in enumerate(parts)
+        Markup("<b class=name>{}</b>").format(part) if nth % 2 else _unbroken(part) for nth, part in enumerate(parts)
+    )
+
+
+def _unbroken(text: str) -> Markup:
+    """A line may end after a dash, but not within "(0.484–0.789)"."""
+    parts = re.split(r"(\([^()]*\d–\d[^()]*\))", text)
+    return Markup("").join(
+        Markup("<span class=limits>{}</span>").format(part) if nth % 2 else escape(part)
+        for nth, part in enumerate(parts)
     )
 
 

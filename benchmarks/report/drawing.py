@@ -1,7 +1,7 @@
 """What all kinds of charts have in common: the scene that they show, the pens that they draw with."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import altair as alt
@@ -61,7 +61,7 @@ def _text(value: Any) -> str:
 class Pens:
     """How transports are told apart, on which scale, and whether a chart explains that itself."""
 
-    looks: Mapping[str, Look]
+    looks: Mapping[str, Look] = field(hash=False)  # compared all the same
     legend: bool
     positive: bool = True  # all delays, as logarithms need
 

@@ -20,7 +20,7 @@ from benchmarks.report.drawing import (
     tips,
     transports,
 )
-from benchmarks.report.figures import CPU, KEPT, MEMORY, RENDERER, Figure, Measure, number, written
+from benchmarks.report.figures import CPU, KEPT, MEMORY, RENDERER, Figure, Measure, listed, number, written
 from benchmarks.report.looks import PARTS
 from benchmarks.report.tables import Rows
 from benchmarks.summary import STAGES
@@ -183,6 +183,12 @@ def _wire(_pens: Pens) -> alt.LayerChart:
     )
 
 
+def _wire_note(scene: Scene) -> str:
+    """Of what the bars don't tell apart."""
+    names_ = listed(tables.compressed(scene.view))
+    return f"Compressed, so that payload holds its framing, too: {names_}" if names_ else ""
+
+
 def _wire_table(scene: Scene) -> Table:
     rows = {(row["transport"], row["direction"], row["part"]): row["bytes"] for row in tables.wire(scene.view)}
     parts = tables.PARTS.values()
@@ -235,13 +241,7 @@ def _cost(name: str, measure: Measure) -> Kind:
         base = alt.Chart().encode(y=names(), color=pens.colour(key=False), opacity=faded(), tooltip=told)
         x = alt.X("value:Q", axis=alt.Axis(title=measure.unit, format=",~r", tickCount=6), scale=alt.Scale(zero=True))
         return layered(
-            # A lone trial has no limits: a rule of no length, for none at all would leave the axis without an extent.
-            base.transform_calculate(
-                least="isValid(datum.low) ? datum.low : datum.value",
-                most="isValid(datum.high) ? datum.high : datum.value",
-            )
-            .mark_rule(strokeWidth=2)
-            .encode(x="least:Q", x2="most:Q"),
+            base.mark_rule(strokeWidth=2).encode(x="least:Q", x2="most:Q"),
             base.mark_point(filled=True, size=90).encode(x=x, shape=pens.shape(key=False)),
         )
 
@@ -249,7 +249,11 @@ def _cost(name: str, measure: Measure) -> Kind:
         told = [[row["transport"], written(Figure(row["value"], row["low"], row["high"]))] for row in rows(scene)]
         return Table(["transport", measure.unit], told)
 
-    return Kind(name, measure.title, measure.about, rows, draw, table, per_transport(34), cost=True)
+    def note(scene: Scene) -> str:
+        cut = [row["transport"] for row in rows(scene) if row["high"] is not None and row["most"] < row["high"]]
+        return f"Limits beyond the edge, which the table tells: {listed(cut)}" if cut else ""
+
+    return Kind(name, measure.title, measure.about, rows, draw, table, per_transport(34), note, cost=True)
 
 
 KINDS: Sequence[Kind] = (
@@ -301,6 +305,7 @@ KINDS: Sequence[Kind] = (
         _wire,
         _wire_table,
         per_transport(44),
+        _wire_note,
     ),
     Kind(
         "stages",

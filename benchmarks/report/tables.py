@@ -20,6 +20,8 @@ POINTS = 60
 """Of a distribution: as many as a line of a few hundred pixels can show."""
 DRAWN = 300
 """Events of one trial in the timeline; where there are more, the slowest and every n-th of the others."""
+EDGE = 2
+"""Of a chart of costs, times the largest value; limits beyond it are in its table."""
 PARTS = {"payload": "payload", "framing": "framing", "http": "HTTP headers", "tcp_ip": "TCP/IP headers"}
 
 
@@ -168,12 +170,29 @@ def _vertices(subject: str, trial: Trial, age: stats.Age) -> Rows:
 def wire(view: View) -> Rows:
     """Bytes per event of each subject, direction and part."""
     return [
-        {"transport": subject, "direction": direction, "part": name, "bytes": _round(figure.value), "order": order}
+        {"transport": subject, "direction": direction, "part": PARTS[part], "bytes": _round(size), "order": order}
         for subject, cell in view.measured.items()
         for direction in ("down", "up")
-        for order, (part, name) in enumerate(PARTS.items())
-        if (figure := _of(f"wire_bytes_per_event.{direction}.{part}", cell))
+        for order, (part, size) in enumerate(_travelled(cell, direction).items())
     ]
+
+
+def compressed(view: View) -> list[str]:
+    """Subjects of whose payload less travelled than there is."""
+    return [subject for subject, cell in view.measured.items() if _bytes(cell, "down").get("framing", 0) < 0]
+
+
+def _travelled(cell: Mapping[str, Any], direction: str) -> dict[str, float]:
+    """The parts in their order. What was compressed is payload: nobody can tell its framing, and no bar is below 0."""
+    parts = _bytes(cell, direction)
+    if parts.get("framing", 0) < 0:
+        parts["payload"] += parts.pop("framing")
+    return parts
+
+
+def _bytes(cell: Mapping[str, Any], direction: str) -> dict[str, float]:
+    found = {part: _of(f"wire_bytes_per_event.{direction}.{part}", cell) for part in PARTS}
+    return {part: figure.value for part, figure in found.items() if figure}
 
 
 def stages(view: View) -> Rows:
@@ -194,10 +213,20 @@ def _stages(subject: str, cell: Mapping[str, Any]) -> Rows:
 
 
 def cost(view: View, measure: Measure) -> Rows:
-    """A measure of cost for each subject that has it, the cheapest first."""
+    """A measure of cost for each subject that has it, the cheapest first.
+
+    A rule is drawn from `least` to `most`: to the limits, or as far as the edge, for those of two trials may be
+    hundreds of times the value. A lone trial has none: its rule has no length, which leaves the axis an extent.
+    """
     found = {subject: figure for subject, cell in view.measured.items() if (figure := measure.of(cell))}
+    edge = EDGE * max((abs(figure.value) for figure in found.values()), default=0)
     return [
-        {"transport": subject, "value": figure.value, "low": figure.low, "high": figure.high}
+        {
+            "transport": subject,
+            **figure._asdict(),
+            "least": figure.value if figure.low is None else max(figure.low, -edge),
+            "most": figure.value if figure.high is None else min(figure.high, edge),
+        }
         for subject, figure in sorted(found.items(), key=lambda item: item[1].value)
     ]
 

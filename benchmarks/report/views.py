@@ -39,9 +39,18 @@ class Pair:
     ratio: float | None
     low: float | None
     high: float | None
+    delta_low: float | None
+    delta_high: float | None
     verdict: str
     direction: str | None
     reason: str | None
+
+    @property
+    def most(self) -> tuple[float, float] | None:
+        """By how many times and by how many ms they differ at most; None where that is not known."""
+        if not self.low or self.high is None or self.delta_low is None or self.delta_high is None:
+            return None
+        return max(self.high, 1 / self.low), max(self.delta_high, -self.delta_low)
 
     @property
     def mirrored(self) -> "Pair":
@@ -51,6 +60,8 @@ class Pair:
             ratio=_inverse(self.ratio),
             low=_inverse(self.high),
             high=_inverse(self.low),
+            delta_low=_negative(self.delta_high),
+            delta_high=_negative(self.delta_low),
             verdict=OPPOSITE.get(self.verdict, self.verdict),
             direction=OPPOSITE.get(self.direction or "", self.direction),
         )
@@ -58,6 +69,10 @@ class Pair:
 
 def _inverse(value: float | None) -> float | None:
     return 1 / value if value else None
+
+
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ class View:
 
 
 def views(summary: Row) -> list[View]:
-    """Every view of a run: first what can be ranked, on the direct link, in browsers; then by rounds and cells."""
+    """Every view of a run: what can be ranked, on the direct link, in browsers first; then by rounds, cells, engine."""
     grouped: dict[Conditions, dict[str, Row]] = {}
     by_name = {}
     for cell in summary["cells"]:
@@ -120,9 +135,9 @@ def views(summary: Row) -> list[View]:
     return sorted(found, key=_importance)
 
 
-def _importance(view: View) -> tuple[bool, bool, bool, bool, int, int]:
-    few, between = view.rounds[1] < stats.MIN_ROUNDS, view.conditions.link != DIRECT
-    return not view.judged, few, between, view.conditions.engine == "native", -view.rounds[1], -len(view.measured)
+def _importance(view: View) -> tuple[bool, bool, bool, bool, int, int, str]:
+    few, between, engine = view.rounds[1] < stats.MIN_ROUNDS, view.conditions.link != DIRECT, view.conditions.engine
+    return not view.judged, few, between, engine == "native", -view.rounds[1], -len(view.measured), engine
 
 
 def _view(key: Conditions, cells: Mapping[str, Row], rows: Sequence[Row], by_name: Mapping[str, Row]) -> View:

@@ -23,6 +23,8 @@ from benchmarks.report.figures import (
 from benchmarks.report.views import Pair, Row, View, cell_of, conditions
 
 MOST_NAMED = 8  # pairs, events or cells; the rest are counted
+FEW = 3  # pairs that are not resolved; of more, what matters is how far apart they can be
+LOOSE = 10  # times: a limit beyond which it says nothing
 SIGNS = {"faster": "▼", "slower": "▲", "no difference": "=", "not resolved": "?"}
 WRONGS = {"lost": "lost", "duplicated": "delivered again", "reordered": "out of order", "unexpected": "never sent"}
 
@@ -105,11 +107,26 @@ def _between(view: View, group: Sequence[str], measure: Measure = MEDIAN) -> str
     if not unresolved:
         return "no difference that matters"
     word = f"not {'' if unresolved == len(pairs) else 'all '}resolved between them"
+    if len(group) > 2:
+        return f"{word}{_within(pairs)}"
     leaning = _leanings(view, group, measure)
-    if len({one.to for one in leaning}) > 1:
-        return f"{word}, {len(leaning)} of {count(len(pairs), 'pair')} leaning to one"
-    over = "" if len(group) == 2 else " over " + listed([f"`{one.over}`{one.by}" for one in leaning])
-    return f"{word}, leaning to `{leaning[0].to}`{over or leaning[0].by}" if leaning else word
+    return f"{word}, leaning to `{leaning[0].to}`{leaning[0].by}" if leaning else word
+
+
+def _within(pairs: Sequence[Pair]) -> str:
+    most = _most(pairs)
+    return f", within {number(most[0])}\N{NO-BREAK SPACE}× of each other" if most else ""
+
+
+def _most(pairs: Sequence[Pair]) -> tuple[float, float] | None:
+    """By how many times and ms any of these differs at most: of use where none is known to be faster.
+
+    None where that is too loose, or not known.
+    """
+    known = [pair.most for pair in pairs if pair.most and pair.most[0] < LOOSE]
+    if not known or len(known) < len(pairs):
+        return None
+    return max(ratio for ratio, _ in known), max(delta for _, delta in known)
 
 
 class _Leaning(NamedTuple):
@@ -186,10 +203,18 @@ def _open_questions(view: View, order: Ranking) -> Iterator[str]:
         yield f"No difference that matters ({matters()}): {_some(same)}."
     if leaning:
         yield f"Not resolved, leaning to the faster, perhaps by too little to matter: {_some(leaning)}."
-    if open_:
+    most = _most([pair for _, _, pair in open_])
+    if most and len(open_) > FEW:
+        many = count(len(open_), "pair")
+        yield f"Not resolved by these rounds: {many}, none of which differs by more than {_times_or_ms(*most)}."
+    elif open_:
         yield f"Not resolved by these rounds: {_some([f'`{a}` – `{b}` {times(pair)}' for a, b, pair in open_])}."
     if order.unplaced:
         yield f"{named(order.unplaced)} can't be placed: no verdict puts {_it(order.unplaced)} before or behind others."
+
+
+def _times_or_ms(ratio: float, delta: float) -> str:
+    return f"{number(ratio)}\N{NO-BREAK SPACE}× or {number(delta)}\N{NO-BREAK SPACE}ms"
 
 
 def _ninety(view: View, order: Ranking) -> Iterator[str]:

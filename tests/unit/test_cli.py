@@ -1,6 +1,7 @@
 """The command: what bad input gets, and that what runs until Ctrl-C ends well."""
 
 import asyncio
+import errno
 import io
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, chdir, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
@@ -19,6 +20,7 @@ from conftest import SUBJECTS
 from rich.console import Console
 
 from benchmarks import doctor, engines, ground, outcome, progress, runs, session
+from benchmarks.behaviours.sweep import Sweep
 from benchmarks.measure import Bench, Progress
 from lab import live, terminal
 from lab.cli import listed, main, seconds
@@ -55,6 +57,9 @@ def pushlab(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
 # In a process of its own
 
 
+COMMAND = "from lab.cli import main; main()"
+
+
 class Running:
     """`pushlab` as users start it: its output line by line."""
 
@@ -87,7 +92,7 @@ async def running(*arguments: str, stdin: int | None = asyncio.subprocess.DEVNUL
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "from lab.cli import main; main()",
+        COMMAND,
         *arguments,
         stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
@@ -156,7 +161,9 @@ BAD: Iterable[tuple[str, str, str]] = [
     ("bench --out file", "'file'", "or is empty"),
     ("bench --resume nowhere", "nowhere", "run.json"),
     ("bench --resume full --seed 3", "'full'", "no other option"),
+    ("bench --out file/in --plan smoke --engine native", "file/in", "Not a directory"),
     ("report nowhere", "nowhere", "run.json"),
+    ("compare full full/../full", "'full'", "the same run"),
     ("report newer", "99", "format 1"),
     ("serve --source steadily", "'steadily'", "steady"),
     ("serve --source steady:rate=fast", "'fast'", "number"),
@@ -210,6 +217,36 @@ def test_a_busy_port_leaves_nothing_half_started(pushlab: Pushlab) -> None:
     assert re.fullmatch(r"pushlab: can't listen on 127\.0\.0\.1 port \d+: .* in use; .* --port\n", said.err)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+async def test_results_that_nobody_has_room_for_are_no_reason_for_a_traceback() -> None:
+    with Path("/dev/full").open("w") as full:  # noqa: ASYNC230  (nothing else runs)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", COMMAND, "transports", stdout=full, stderr=asyncio.subprocess.PIPE
+        )
+    assert (await process.communicate())[1] == b"pushlab: No space left on device\n"
+    assert process.returncode == 2
+
+
+def test_a_full_disk_is_named_even_by_one_of_several_tasks(
+    pushlab: Pushlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, text: str, **_: Any) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as writing does: it names no file
+
+    async def observing(self: Sweep) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.to_thread(runs.write_whole, tmp_path / "out" / "seen.json", "{}"))
+
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Sweep, "run", observing)
+    said = pushlab("behaviours", "P16", "--transport", "sse", "--engine", "native", "--out", "out")
+    assert said.code == 2
+    assert said.err.splitlines()[-1] == f"pushlab: {tmp_path}/out/seen.json: No space left on device"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("90", 90), ("90s", 90), ("2m", 120), ("1.5m", 90), ("1h", 3600), (" 5 s", None), ("", None)]
 )
@@ -231,7 +268,7 @@ def test_lists_may_be_repeated_and_have_commas() -> None:
 
 def test_help_and_version(pushlab: Pushlab) -> None:
     assert re.fullmatch(r"pushlab \d+\.\d+\.\d+\S*\n", pushlab("--version").out)
-    for arguments in ([], ["--help"], ["bench", "-h"]):
+    for arguments in ([], ["--help"], ["bench", "-h"], ["lesson"]):
         said = pushlab(*arguments)
         assert said.code == 0
         assert "Usage: pushlab" in said.out
@@ -258,6 +295,26 @@ def test_a_transport_that_lacks_a_package_is_shown_as_not_available(
     assert pushlab("listen", "semaphore").err == (
         "pushlab: transport 'semaphore' is unavailable: the Python package 'flags_and_towers' is not installed\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "mistake"),
+    [
+        ("from lab import About\nabout = About(title='X'\n", r"'\(' was never closed \(.*__init__\.py, line 2\)"),
+        ("from lab import About\nabout = About(title='X')\n", r"TypeError: .* 'wire'.* \(.*__init__\.py, line 2\)"),
+        ("import re\nre.compile('(')\n", r"(re\.)?\w*[eE]rror: .* \(.*__init__\.py, line 2\)"),
+    ],
+)
+def test_a_mistake_in_a_transport_is_named_with_its_line(
+    code: str, mistake: str, pushlab: Pushlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "semaphore"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(code)
+    monkeypatch.setenv("PUSHLAB_TRANSPORTS", str(folder))
+    said = pushlab("transports")
+    assert (said.code, said.out) == (2, "")
+    assert re.fullmatch(rf"pushlab: transport 'semaphore' can't be loaded: {mistake}\n", said.err), said.err
 
 
 def test_doctor_says_what_is_there_and_why_the_rest_is_not(pushlab: Pushlab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,7 +489,11 @@ def test_bench_says_what_it_does_in_plain_lines(results: Path) -> None:
     assert re.fullmatch(r"plan smoke, seed 7: 2 cells, .*; results in results/\S+", first)
     assert second == "trial 1 of 1: sse in native, steady, round 1"
     table = (results / "out").read_text()
-    assert re.search(r"^sse +native +steady +direct +\d+\.\d+ .*\b0  measured once", table, re.MULTILINE)
+    assert [line.rstrip() for line in table.splitlines()[:2]] == [
+        "latency in ms, from when an event was due",
+        "native, steady, direct",
+    ]
+    assert re.search(r"^sse +\d+\.\d+ +– +\d+\.\d+ +0 +1$", table, re.MULTILINE)
     assert "sse:native in native, steady, direct: unsupported, because" in table
 
 
@@ -487,6 +548,25 @@ def test_a_cell_that_fails_is_reported_and_the_exit_code_says_so(
     assert not Path("latest").exists()
 
 
+def test_a_mistake_in_a_transports_routes_is_what_the_bench_says(
+    pushlab: Pushlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything begins: its server would not start, and have no cells of others either."""
+    folder = tmp_path / "semaphore"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "from lab import About\n"
+        "about = About(title='Semaphore', year=1792, wire='flags', spec='none')\n"
+        "def routes(log, options): return APIRouter()\n"
+    )
+    (folder / "client.py").touch()
+    monkeypatch.setenv("PUSHLAB_TRANSPORTS", str(folder))
+    said = pushlab("bench", "--plan", "smoke", "--engine", "native", "--transport", "semaphore,sse", "--out", "out")
+    mistake = f"NameError: name 'APIRouter' is not defined ({folder}/__init__.py, line 3)"
+    assert said == Said(2, "", f"pushlab: transport 'semaphore' can't make its routes: {mistake}\n")
+    assert not Path("out").exists()
+
+
 @pytest.mark.usefixtures("blank_page")
 def test_ctrl_c_keeps_and_reports_what_was_finished(pushlab: Pushlab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "described", lambda trial: signal.raise_signal(signal.SIGINT) or trial.cell.name)
@@ -496,6 +576,13 @@ def test_ctrl_c_keeps_and_reports_what_was_finished(pushlab: Pushlab, monkeypatc
     assert said.out.splitlines()[-1] == "out/report.html"
     assert json.loads(Path("out/run.json").read_text())["ended"] == "interrupted"
     assert [cell["trials"] for cell in json.loads(Path("out/summary.json").read_text())["cells"]] == [1]
+
+
+@pytest.mark.usefixtures("blank_page")
+def test_a_budget_that_was_too_small_is_named_in_the_end(pushlab: Pushlab) -> None:
+    said = pushlab(*ONCE, "--rounds", "50", "--budget", "1.5s", "--out", "out")
+    assert said.err.splitlines()[-1].startswith("The run ended when the budget of 1.5 s was spent")
+    assert said.code == (1 if "its turn never came" in said.out else 0)
 
 
 def test_ctrl_c_does_not_reach_the_browsers() -> None:

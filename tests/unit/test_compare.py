@@ -413,6 +413,21 @@ def test_the_gate_needs_no_least_delta() -> None:
     assert len(comparison.failures(GATE)) == 1
 
 
+def test_a_gate_that_passes_says_what_it_can_not_see() -> None:
+    comparison = compare.compare(steady(), steady(two=1.3))
+    (said,) = comparison.missed({"p50": Effect(0.40, 0.0)})
+    assert re.fullmatch(
+        r"p50: no cell is known to have grown by more than 40 %; "
+        r"the least certain, two chromium steady direct, may be up to 1\.3\d\xa0× what it was",
+        said,
+    )
+    once = trial(cell("once"), 1, 1.0)
+    few = [replace(one, run=run([*map(cell, ("one", "two", "three")), cell("once")])) for one in (steady(), steady())]
+    few = [replace(one, trials=[*one.trials, once]) for one in few]
+    (said,) = compare.compare(*few).missed(GATE)
+    assert said.endswith("what it was; 1 cell has too few rounds")
+
+
 def test_the_gate_passes_what_became_faster() -> None:
     assert compare.compare(steady(two=1.3), steady()).failures(GATE) == []
 
@@ -527,6 +542,14 @@ def test_the_markdown_says_the_verdict_first_and_folds_the_details() -> None:
     assert details.count("</details>") == 2
 
 
+def test_the_markdown_says_what_its_measures_are_and_what_it_was_measured_on() -> None:
+    text = compare.markdown(compare.compare(steady(), steady()))
+    assert "- Machine: P, 2 cores, 8.0 GiB, Linux 6.\n" in text
+    for measure in ("p50", "p90", "open"):
+        assert f"\n- {measure}: {compare.MEANINGS[measure]}.\n" in text
+    assert set(compare.MEANINGS) == set(compare.UNITS)
+
+
 def test_the_markdown_says_whether_the_gate_fails() -> None:
     comparison = compare.compare(steady(), steady(two=1.3))
     failures = comparison.failures(GATE)
@@ -534,6 +557,7 @@ def test_the_markdown_says_whether_the_gate_fails() -> None:
         f"**The gate fails. {compare.words(comparison)}**\n\n- two"
     )
     assert compare.markdown(comparison, []).startswith("**The gate passes. Of 3 cells")
+    assert compare.markdown(comparison, [], ["up to 1.3 ×"]).partition("\n\n")[2].startswith("- up to 1.3 ×\n")
 
 
 def test_the_markdown_of_a_large_run_fits_into_a_comment() -> None:

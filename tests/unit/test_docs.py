@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+import lab
 from benchmarks import scenarios
 from benchmarks.measure import Bench
 from benchmarks.plan import PLANS, load
@@ -37,6 +38,8 @@ KNOWN = {
     "engine": ENGINES,
     "transport": set(subjects(discover())),
 }
+HELPERS = [ROOT / "lab" / "page" / name for name in ("retry.js", "lines.js")]
+"""What the browser halves of transports import."""
 EXAMPLE = re.compile(r"my_\w+|mine\.toml")  # what a reader is to make
 NAMED_BY_OTHERS = {"versions", "engines"}  # whose keys are names of libraries and of engines
 
@@ -121,6 +124,15 @@ def test_every_option_is_in_its_commands_row() -> None:
     for row in rows(section("Commands")):
         command = row[0].removeprefix("`pushlab ").split("`")[0].split()[0]
         assert options(command) <= set(re.findall(r"--[a-z-]+", " ".join(row))), command
+
+
+def test_what_transports_are_built_with_is_explained() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("### What there is to build with")[1].split("\n### ")[0]
+    exported = {
+        *re.findall(r"^export (?:async )?function\*? (\w+)", "\n".join(map(Path.read_text, HELPERS)), re.MULTILINE)
+    }
+    told = {word for span in re.findall(r"`([^`]+)`", text) for word in re.findall(r"\w+", span)}
+    assert {*lab.__all__, *exported} - told == set()
 
 
 def test_the_results_are_of_transports_there_are() -> None:

@@ -66,6 +66,7 @@ def verdicts(**pairs: str) -> views.View:
         for nth, name in enumerate(subjects, 1)
     ]
     limits = {"measure": "latency_ms.p50", "rounds": 8, "ratio": 0.5, "low": 0.4, "high": 0.6, "direction": None}
+    limits |= {"delta_low": -0.7, "delta_high": 0.3}
     reasons = {"noise", "too few rounds"}
     differences = [
         limits
@@ -115,6 +116,22 @@ def test_what_can_not_be_told_apart_is_a_group() -> None:
     assert any("Not resolved by these rounds: `a` – `b`" in sentence for sentence in words.answers([view])[0].sentences)
 
 
+def test_of_many_that_are_not_resolved_what_they_differ_by_at_most_is_said() -> None:
+    view = verdicts(a_b="noise", a_c="noise", b_c="noise", a_d="noise", b_d="no difference", c_d="no difference")
+    said = words.answers([view])[0].sentences
+    assert "Not resolved by these rounds: 4 pairs, none of which differs by more than 2.50\xa0× or 0.700\xa0ms." in said
+    wide = replace(view, pairs={names: replace(pair, low=0.05) for names, pair in view.pairs.items()})
+    named = next(one for one in words.answers([wide])[0].sentences if one.startswith("Not resolved by these rounds"))
+    assert named.count(" – ") == 4
+
+
+def test_a_pair_differs_at_most_as_much_from_both_sides() -> None:
+    pair = verdicts(a_b="noise").pairs["latency_ms.p50", "a", "b"]
+    assert pair.most == pair.mirrored.most == (2.5, 0.7)
+    assert pair.mirrored.mirrored == pair
+    assert replace(pair, low=None).most is None
+
+
 def test_what_surely_does_not_differ_is_said_so() -> None:
     view = verdicts(a_b="no difference", a_c="faster", b_c="faster")
     assert words.headline(view) == "`a` and `b` are fastest: no difference that matters"
@@ -134,14 +151,16 @@ def test_what_leans_is_neither_equal_nor_undecided() -> None:
     )
     view = verdicts(a_b="noise", a_c="leaning faster", b_c="no difference", a_d="faster", b_d="faster", c_d="faster")
     assert words.headline(view) == (
-        "`a`, `b` and `c` are fastest: not all resolved between them, leaning to `a` over `c` (1.67–2.50\xa0×)"
+        "`a`, `b` and `c` are fastest: not all resolved between them, within 2.50\xa0× of each other"
     )
     said = words.answers([view])[0].sentences
     assert any("`b` – `c`" in one and one.startswith("No difference that matters") for one in said)
     assert any("`a` over `c` (1.67" in one and one.startswith("Not resolved, leaning to the faster") for one in said)
     assert any("`a` – `b`" in one and one.startswith("Not resolved by these rounds") for one in said)
     both = verdicts(a_b="leaning faster", a_c="noise", b_c="leaning faster")
-    assert words.headline(both) == "`a`, `b` and `c`: not resolved between them, 2 of 3 pairs leaning to one"
+    assert words.headline(both) == "`a`, `b` and `c`: not resolved between them, within 2.50\xa0× of each other"
+    wide = replace(both, pairs={names: replace(pair, high=20.0) for names, pair in both.pairs.items()})
+    assert words.headline(wide) == "`a`, `b` and `c`: not resolved between them"
 
 
 def test_the_smallest_value_alone_does_not_win() -> None:
@@ -274,6 +293,34 @@ def test_large_distributions_are_thinned_but_keep_their_ends() -> None:
     rows = tables.distribution({"sse": [trial(cell("sse"), 1, [float(n) for n in range(1, 5001)])]})
     assert len(rows) <= tables.POINTS
     assert (rows[0]["delay"], rows[-1]["delay"]) == (1.0, 5000.0)
+
+
+def test_what_was_compressed_has_no_bar_below_nothing() -> None:
+    """Its payload counts as it was, and more than all that travelled: framing alone would be less than nothing."""
+    sizes = {"payload": 185.0, "framing": -97.0, "http": 0.0, "tcp_ip": 51.0}
+    view = verdicts(a_b="noise")
+    for name, framing in (("a", -97.0), ("b", 7.0)):
+        view.cells[name]["wire_bytes_per_event"] = {"down": sizes | {"framing": framing}}  # type: ignore[index]
+    drawn = {(row["transport"], row["part"]): row["bytes"] for row in tables.wire(view)}
+    assert drawn["a", "payload"] == 88.0
+    assert ("a", "framing") not in drawn
+    assert (drawn["b", "payload"], drawn["b", "framing"]) == (185.0, 7.0)
+    wire = next(kind for kind in KINDS if kind.name == "wire")
+    scene = Scene(view, {}, None)
+    assert wire.note(scene) == "Compressed, so that payload holds its framing, too: a"
+    assert wire.table(scene).body[0] == ["a", "down", "88.0", figures.NONE, "0", "51.0"]
+
+
+def test_limits_of_a_cost_that_are_far_away_are_cut_and_told() -> None:
+    view = verdicts(a_b="noise")
+    for name, high in (("a", 90_000.0), ("b", 12.0)):
+        limits = {"value": 10.0, "low": 9.0, "high": high}
+        view.cells[name]["server_cpu_us_per_delivery"] = limits  # type: ignore[index]
+    scene = Scene(view, {}, None)
+    cpu = next(kind for kind in KINDS if kind.name == "server-cpu")
+    assert [(row["least"], row["most"], row["high"]) for row in cpu.rows(scene)] == [(9, 20, 90_000), (9, 12, 12)]
+    assert cpu.note(scene) == "Limits beyond the edge, which the table tells: a"
+    assert cpu.table(scene).body[0] == ["a", "10.0 (9.00–90,000)"]
 
 
 def test_lost_events_are_drawn_too() -> None:
@@ -532,5 +579,7 @@ def test_the_first_view_is_the_one_measured_most() -> None:
     assert words.headline(second) == "Too few rounds to rank"
     both = made_of([*made(engines=["native"], rounds=6).trials, *often.trials], ["native", "chromium"])
     assert [view.conditions.engine for view in views.views(both.summary)] == ["chromium", "native"]
+    alike = made_of([*made(engines=["firefox"], rounds=5).trials, *often.trials], ["firefox", "chromium"])
+    assert [view.conditions.engine for view in views.views(alike.summary)] == ["chromium", "firefox"]
     assert list(first.by(MEDIAN).values()) == sorted(first.by(MEDIAN).values())
     assert list(first.by(MEDIAN))[2:] == ["long_polling", "xhr_streaming"]

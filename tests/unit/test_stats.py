@@ -303,7 +303,42 @@ def test_difference_by_hand() -> None:
     row = stats.differences({"a": dict(enumerate(2 * np.exp(logs))), "b": dict.fromkeys(range(5), 1.0)})[0]
     half = T4 * math.sqrt(2.5e-4 / 5)
     assert (row.ratio, row.low, row.high) == pytest.approx((2, 2 * math.exp(-half), 2 * math.exp(half)))
-    assert (row.delta, row.delta_low, row.delta_high) == pytest.approx((1, 1 - 2 * half, 1 + 2 * half))
+    limits = 2 * math.exp(-half) - 1, 2 * math.exp(half) - 1
+    assert (row.delta, row.delta_low, row.delta_high) == pytest.approx((1, *limits))
+
+
+def test_the_difference_is_as_sure_as_the_ratio() -> None:
+    """A few rounds that scatter by a factor of 5: the delta method's limits would include 0."""
+    slow = dict(enumerate([60.0, 300, 110, 240, 190]))
+    (row,) = stats.differences({"fast": nearly(1.7, 5), "slow": slow})
+    assert row.high is not None
+    assert row.delta_high is not None
+    assert row.high < 1 / 10
+    assert -100 < row.delta_high < -15
+    assert row.verdict == "faster"
+
+
+def test_the_limits_of_ratio_and_difference_never_contradict_each_other() -> None:
+    for seed in range(200):
+        for row in stats.differences(random_cells(seed)):
+            assert row.low is not None
+            assert row.high is not None
+            assert row.delta_low is not None
+            assert row.delta_high is not None
+            assert (row.low > 1, row.high < 1) == (row.delta_low > 0, row.delta_high < 0)
+
+
+def covered_deltas(noise: Noise, rounds: int, repeats: int, confidence: float = 0.95) -> float:
+    """How often the limits hold the true difference of two cells, 4 and 1, whose rounds have noise in common."""
+    rng = np.random.default_rng(rounds)
+    logs = noise(rng, (repeats, rounds, 1)) + noise(rng, (repeats, rounds, 2)) + np.log([4, 1])
+    rows = [stats.differences(rounds_of(x), confidence=confidence)[0] for x in logs]
+    return sum(row.delta_low <= 3 <= row.delta_high for row in rows) / repeats  # type: ignore[operator]  # all known
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_limits_of_a_difference_cover_the_truth(noise: Noise) -> None:
+    assert covered_deltas(noise, 5, 1000) == pytest.approx(0.95, abs=0.025)
 
 
 def test_only_shared_rounds_are_paired() -> None:
@@ -470,6 +505,12 @@ def test_compare_finds_a_slower_cell_and_only_that() -> None:
     assert {row.verdict for name, row in rows.items() if name != "0"} <= {"no difference", "not resolved"}
 
 
+def greatest(a: float, b: float, half: float) -> float:
+    """At most, a − b where the logs of both may be off, independently, by a circle of this radius."""
+    turns = np.linspace(0, 2 * math.pi, 100_000)
+    return float((a * np.exp(half * np.cos(turns)) - b * np.exp(half * np.sin(turns))).max())
+
+
 def test_compare_by_hand() -> None:
     """Welch with equal variances and sizes is Student's t at 8 degrees; symmetric halves show no drift."""
     logs = np.array([-1, 1, 0, 1, -1]) / 10
@@ -480,7 +521,7 @@ def test_compare_by_hand() -> None:
     assert (row.a, row.b) == ("after", "before")
     assert (row.ratio, row.delta) == pytest.approx((2, 2))
     assert (row.low, row.high) == pytest.approx((2 * math.exp(-half), 2 * math.exp(half)))
-    assert row.delta_high == pytest.approx(2 + 2.306004135 * math.sqrt((16 + 4) * 0.01 / 5))
+    assert row.delta_high == pytest.approx(greatest(4, 2, 2.306004135 * math.sqrt(0.01 / 5)), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -512,7 +553,7 @@ def test_compare_by_hand_with_drift() -> None:
     row = stats.compare(before, after)["x"]
     half = 3.942822 * math.sqrt(2.1)
     assert (row.low, row.high) == pytest.approx((2 * math.exp(-half), 2 * math.exp(half)))
-    assert row.delta_high == pytest.approx(2 + 3.942822 * math.sqrt((16 + 4) * 1.05))
+    assert row.delta_high == pytest.approx(greatest(4, 2, 3.942822 * math.sqrt(1.05)), rel=1e-5)
 
 
 def test_drift_widens_and_runs_of_one_round_get_no_verdict() -> None:

@@ -14,6 +14,7 @@ from test_stats import (
     called_different,
     contaminated,
     covered,
+    covered_deltas,
     covered_pooled,
     false_alarms,
     found,
@@ -137,6 +138,13 @@ def test_two_twins_are_not_called_different(noise: Noise, rounds: int) -> None:
 @pytest.mark.parametrize("rounds", [5, 8, 20])
 def test_one_sided_noise_in_some_cells_only_raises_false_alarms(rounds: int) -> None:
     assert 0.04 < false_alarms(twins(one_sided, cells=6, rounds=rounds, families=2000)) < 0.13
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("rounds", [5, 8, 20])
+@pytest.mark.parametrize("confidence", [0.95, 0.99])
+def test_the_limits_of_a_difference_cover_the_truth(noise: Noise, rounds: int, confidence: float) -> None:
+    assert covered_deltas(noise, rounds, 5000, confidence) == pytest.approx(confidence, abs=0.02)
 
 
 @pytest.mark.parametrize("cells", [2, 6])
