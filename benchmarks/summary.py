@@ -9,14 +9,13 @@ import numpy as np
 
 from benchmarks import stats
 from benchmarks.runs import FORMAT, Cell, Run, Trial, by_cell, unreadable
-from lab.link.net import LATE_US
 
 PERCENTILES = (50, 90, 99)
 COMPARED = {"p50": 50, "p90": 90}
 SOURCE_LATE_MS = {50: 0.05, 99: 0.5}
 """A source is on time when so many percent of its events are appended within so many ms of their due time."""
 
-NETWORK_LATE_MS = LATE_US / 1000
+NETWORK_LATE_MS = 0.3
 """An emulated network is punctual when 99 % of a trial's packets leave it within so many ms of when they are due."""
 
 STAGES = ("source", "server", "wire", "browser")

@@ -376,7 +376,7 @@ def punctual() -> str:
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_TRIM_THRESHOLD, 1 << 26)  # bytes; else each frame's memory is given back, and asked for anew
     try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))  # before the pulses that it is tried by
     except OSError:
         return "ordinary"
     return "real time"

@@ -103,7 +103,7 @@ class Net:
     async def look(self, *, rootless: bool) -> None:
         """Find out what a report has to tell."""
         default = (await inside(self.near, f"cat {CONTROL}")).strip()
-        full = await self._full_rate()
+        late, full = await self._lateness(), await self._full_rate()
         self.facts = {
             **self.impairment.facts,
             "source": self.spec.source,
@@ -112,14 +112,14 @@ class Net:
             "congestion_control": self.conditions.cc or default,
             "congestion_control_is": "chosen" if self.conditions.cc else "the system's default",
             "namespaces": "of an ordinary user" if rootless else "of root",
-            "late_us": await self._lateness(),
+            "late_us": late,
             **({"full_rate": full} if full else {}),
             **({"doubt": doubt} if (doubt := _doubt(full)) else {}),
         }
 
     async def _lateness(self) -> dict[str, Any]:
         """How late packets left it, in µs by direction; None where that is not known."""
-        await self._pulses("down", PULSES, PACE, PULSE)
+        await asyncio.gather(*(self._pulses(direction, PULSES, PACE, PULSE) for direction in DIRECTIONS))
         await asyncio.sleep(self.conditions.rtt + 2 * self.conditions.jitter)
         return {direction: way.get("late_us") for direction, way in (await self.lap()).items()}
 
@@ -137,7 +137,7 @@ class Net:
             pace = PACKET * 8 / rate / 1.1
             await self._pulses(direction, round(FULL / pace), pace, PACKET - HEADERS)
             lap = (await self.lap())[direction]
-            carried[direction] = {"asked": rate, "carried": lap["rate"] or 0, "late_us": lap["late_us"]}
+            carried[direction] = {"asked": round(rate), "carried": lap["rate"] or 0, "late_us": lap["late_us"]}
         if carried:
             await self.impairment.set(self.conditions)
         return carried

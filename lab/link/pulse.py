@@ -1,6 +1,6 @@
 """Packets at an even pace, to see how a network carries them. Run by its path: host, number, seconds, bytes of each.
 
-They go to a port where nobody listens, whose system answers each: so both directions are tried.
+They go to a port where nobody listens, whose system answers a few of them and no more.
 """
 
 import os

@@ -300,6 +300,7 @@ async def test_a_rate_of_300_mbit_is_carried_and_one_that_is_too_much_is_named()
         fits = full["carried"] >= HELD * 1e9 and full["late_us"]["p99"] <= LATE_US
         assert fits != one.facts.get("doubt", "").startswith("when its rate was tried, ")
         assert list(one.facts["full_rate"]) == ["down"]
+        assert all(one.facts["late_us"].values()), "not tried both ways"
         assert one.conditions.rtt == 20 * MS
 
 

@@ -14,6 +14,7 @@ import pytest
 from benchmarks import summary
 from benchmarks.runs import Cell, Run, Trial
 from benchmarks.summary import as_csv, summarize
+from lab.link.net import LATE_US
 
 MS = 1_000_000  # ns
 EPOCH = 7
@@ -253,6 +254,7 @@ def test_an_emulated_network_that_was_late_in_the_typical_trial_is_a_doubt() -> 
     cell = row(*(trial(ALL, round=n, network=passed(20, late)) for n, late in enumerate((100, 700, 9000), 1)))
     assert [doubt["what"] for doubt in cell["doubts"]] == ["packets left the emulated network late: by 0.7 ms at p99"]
     assert row(trial(ALL))["network_late_ms"] is None
+    assert summary.NETWORK_LATE_MS * 1000 == LATE_US, "what is late before a trial is late in one"
     assert row(trial(ALL, network={"down": {"packets": 9}}))["network_late_ms"] is None, "netem doesn't tell"
 
 
