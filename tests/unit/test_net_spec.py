@@ -1,5 +1,6 @@
 """Networks as people ask for them: one text for one meaning, and one sentence for what can't be."""
 
+import os
 import random
 import struct
 import time
@@ -245,6 +246,20 @@ def test_the_parts_of_a_train_are_what_the_kernel_would_have_sent(written: str) 
         assert struct.unpack_from("!I", frame, 34)[0] == (0xFFFFFFFF + first * SEGMENT) % 2**32
         assert frame[30 + 13] == (PSH_ACK if first + packets == 11 else ACK)
         assert struct.unpack_from("!H", frame, 46)[0] == length - 20
+
+
+def test_a_train_that_left_counts_as_its_packets() -> None:
+    way, _ = parts("rtt=100")
+    read, way.out = os.pipe()
+    assert not way.deliver(1.0)
+    assert way.deliver(time.monotonic())
+    assert os.read(read, emulator.LARGEST) == train()
+    assert sum(way.late.values()) == 11
+    lap = way.lap()
+    assert (lap["packets"], lap["bytes"]) == (11, SENT + 11 * 52)
+    assert way.lap() == dict.fromkeys(way.counts, 0) | {"late_us": None, "rate": None}
+    os.close(read)
+    os.close(way.out)
 
 
 def test_lateness_counts_packets_and_not_frames() -> None:
