@@ -16,12 +16,18 @@ from benchmarks.native import Native
 from benchmarks.report.figures import number
 from benchmarks.summary import SOURCE_LATE_MS
 from lab.errors import UserError
+from lab.link import laid, parse
+from lab.link.net import LATE_US
 from lab.link.proxy import PROGRAMS, Program
 from lab.process import ServerProcess, loop_factory, read_ledger, server_process
 from lab.transport import Found, discover
 
 TRIED = "steady:rate=200,size=100,seconds=1"
 """The source whose punctuality is measured."""
+
+
+NETWORK = "net:rtt=20,rate=100mbit"
+"""The emulated network that is tried: the fastest of the profiles'."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ async def findings() -> AsyncIterator[Finding]:
                 else await _engine(name, f"{found.version}, {found.origin}", server.origins[0])
             )
         yield await _engine("native", Native.version, server.origins[0])
+    yield await _network()
     for one in discover().values():
         yield _transport(one)
     for program in PROGRAMS.values():
@@ -88,6 +95,22 @@ async def _engine(name: str, says: str, origin: str) -> Finding:
     return Finding(
         name, f"{says}; clock to ±{clock.bound_ms:.3g} ms, in steps of {number(clock.step_ms)} ms: {clock.method}"
     )
+
+
+async def _network() -> Finding:
+    """How punctual the emulated network is, and whether it keeps up."""
+    try:
+        async with laid(parse(NETWORK)) as link:
+            facts = link.facts["net"]
+    except UserError as error:
+        return Finding("net", str(error), "not there")
+    says = f"emulated by {facts['impaired_by']}, {facts['namespaces']}"
+    if not (late := facts["late_us"]["down"]):
+        return Finding("net", says)
+    says += f"; packets leave late by {late['p50'] / 1000:.3f} ms at p50, {late['p99'] / 1000:.3f} ms at p99"
+    if facts.get("doubt") or late["p99"] > LATE_US:
+        return Finding("net", f"{says}; {facts.get('doubt') or 'the machine is busy'}", "in doubt")
+    return Finding("net", says)
 
 
 def _transport(found: Found) -> Finding:

@@ -132,6 +132,7 @@ class Ground:
             raise Failed(f"did not open within {OPENING:g} s{': ' if why else ''}{why}")
         _, start = read_ledger(stage.server.ledger)
         await stage.server.ask("wire")  # what has been until now was for opening
+        await _network(stage.link)
         began = time.monotonic_ns()
         await what.happen(stage, what.source)
         sent, _ = read_ledger(stage.server.ledger, start)
@@ -139,7 +140,7 @@ class Ground:
             await reader.reached(sent[-1].epoch, sent[-1].id, what.patience)
             await asyncio.sleep(AFTERMATH)
         wire, stamped = await stage.server.ask("wire"), await stage.server.ask("unwatch")
-        seen = await reader.seen()
+        network, seen = await _network(stage.link), await reader.seen()
         return Trial(
             cell,
             number,
@@ -157,6 +158,7 @@ class Ground:
             wire=_split(wire, sent, seen) if not stage.restarted else {"reason": RESTARTED},
             stamps=_stamps(stamped, stage.link),
             fault=stage.fault,
+            network=network,
         )
 
     async def _cost(self, cell: Cell) -> dict[str, float | str | None]:
@@ -196,6 +198,11 @@ class Ground:
         if self.crowd is None or not self.crowd.runs():
             self.crowd = await self.stack.enter_async_context(crowd.crowding())
         return self.crowd
+
+
+async def _network(link: Link) -> dict[str, Any]:
+    """What an emulated network has done with packets since this was last asked; nothing where there is none."""
+    return await link["net"].lap() if "net" in link.segments else {}
 
 
 def _stamps(stamped: dict[str, Any], link: Link) -> dict[str, Any]:

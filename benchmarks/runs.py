@@ -80,6 +80,7 @@ class Trial:
     wire: dict[str, Any] = field(default_factory=dict)  # bytes and segments while the source played; or a reason
     cost: dict[str, Any] = field(default_factory=dict)  # of the scenarios that measure cost, and nothing else
     fault: dict[str, Any] = field(default_factory=dict)  # what was done, when, until when, and what fell due unsent
+    network: dict[str, Any] = field(default_factory=dict)  # what an emulated one did with packets, by direction
 
     @cached_property
     def samples(self) -> Sequence[Sample]:

@@ -15,6 +15,9 @@ COMPARED = {"p50": 50, "p90": 90}
 SOURCE_LATE_MS = {50: 0.05, 99: 0.5}
 """A source is on time when so many percent of its events are appended within so many ms of their due time."""
 
+NETWORK_LATE_MS = 0.3
+"""An emulated network is punctual when 99 % of a trial's packets leave it within so many ms of when they are due."""
+
 STAGES = ("source", "server", "wire", "browser")
 """Of an event: until it was appended, until it was written, until it had arrived, until the reader had it."""
 
@@ -42,7 +45,10 @@ def summarize(run: Run, trials: Sequence[Trial], complaints: Sequence[str] = ())
         "seed": run.seed,
         "started": run.started,
         "ended": run.ended,
-        "cells": [_row(cell, entry, grouped.get(cell, []), unreadable(cell, complaints)) for cell, entry in planned],
+        "cells": [
+            _row(cell, entry, grouped.get(cell, []), unreadable(cell, complaints), run.links.get(cell.link, {}))
+            for cell, entry in planned
+        ],
         "differences": list(_differences(grouped, {cell: entry.get("looks", 1) for cell, entry in planned})),
     }
 
@@ -55,6 +61,20 @@ def delays(trial: Trial) -> Floats:
 def lateness(trials: Iterable[Trial]) -> Floats:
     """From due to appended, of each event that was sent, ms: the source's own fault."""
     return np.array([(at - due) / MS for trial in trials for _, _, due, at in trial.sent])
+
+
+def network_lateness(trials: Iterable[Trial]) -> Row | None:
+    """From due to leaving an emulated network, ms: percentiles of its later direction, in the typical trial."""
+    told = [way["late_us"] for trial in trials for way in (_later(trial),) if way]
+    if not told:
+        return None
+    return {f"p{q}": _round(float(np.median([late[f"p{q}"] for late in told])) / 1000) for q in (50, 99)}
+
+
+def _later(trial: Trial) -> Mapping[str, Any] | None:
+    """The direction whose packets left later; None where it isn't known."""
+    told = [way for way in trial.network.values() if way.get("late_us")]
+    return max(told, key=lambda way: float(way["late_us"]["p99"]), default=None)
 
 
 def deliveries(trial: Trial) -> Floats:
@@ -118,7 +138,7 @@ def families(trials: Mapping[Cell, Sequence[Trial]]) -> Iterator[dict[Cell, Sequ
         yield {cell: mine for cell, mine in trials.items() if (cell.engine, cell.scenario, cell.link) == key}
 
 
-def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial], damaged: int) -> Row:
+def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial], damaged: int, link: Mapping[str, Any]) -> Row:
     measured = [trial for trial in trials if trial.state == "measured"]
     row: Row = {
         "transport": cell.transport,
@@ -133,7 +153,7 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial], damaged:
     if not measured:
         return row
     if any(trial.cost for trial in measured):
-        return row | _costs(measured) | {"doubts": list(_doubts(trials, np.array([])))}
+        return row | _costs(measured) | {"doubts": list(_doubts(trials, np.array([]), link))}
     held = [delays(trial) for trial in measured]
     late = lateness(measured)
     return row | {
@@ -142,6 +162,7 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial], damaged:
         | {"max": _interval(stats.maximum(held))},
         "lateness_ms": {"p50": _round(stats.percentile(late, 50)), "p99": _round(stats.percentile(late, 99)),
                         "min": _round(float(late.min()))} if late.size else None,
+        "network_late_ms": network_lateness(measured),
         "stages_ms": _stages(measured),
         "age_ms": _age(measured),
         "wire_bytes_per_event": _wire(measured),
@@ -151,7 +172,7 @@ def _row(cell: Cell, entry: Mapping[str, Any], trials: Sequence[Trial], damaged:
         "connections_lost": sum(len(trial.lost) for trial in measured),
         "gaps": [gap for trial in measured for gap in trial.gaps],
         "clock_bound_ms": _round(max(trial.bound_ms for trial in measured)),
-        "doubts": list(_doubts(trials, late)),
+        "doubts": list(_doubts(trials, late, link)),
     }  # fmt: skip
 
 
@@ -329,10 +350,11 @@ def age_of(trial: Trial) -> stats.Age | None:
     return stats.age_of_information(received, due, 0.0, float(received.max()) + 1e-6)
 
 
-def _doubts(trials: Sequence[Trial], late: Floats) -> Iterator[Row]:
+def _doubts(trials: Sequence[Trial], late: Floats, link: Mapping[str, Any]) -> Iterator[Row]:
     """What makes the cell's figures questionable, and what to do about it."""
     if late.size and stats.percentile(late, 99) > SOURCE_LATE_MS[99]:
         yield _late(late)
+    yield from _network_doubts(trials, link.get("net", {}))
     failed = [trial for trial in trials if trial.state == "failed"]
     if failed:
         what = f"{len(failed)} of {len(trials)} trials failed: {failed[0].reason}"
@@ -356,6 +378,17 @@ def _late(late: Floats) -> Row:
         return {"what": what, "advice": f"medians bear that, but tails may be the machine's: {again}"}
     what = f"the source was late: half of the events by {p50:.2f} ms or more, 1 of 100 by {p99:.1f} ms"
     return {"what": what, "advice": f"many events fell due at once, or the machine was busy: {again}"}
+
+
+def _network_doubts(trials: Sequence[Trial], net: Mapping[str, Any]) -> Iterator[Row]:
+    """Where an emulated network was not what was asked for; `net` is what the run tells of it."""
+    if why := net.get("doubt"):
+        what = f"the emulated network can't do what it was asked for: {why}"
+        yield {"what": what, "advice": "ask for a lower rate"}
+    late = network_lateness(trials)
+    if late and late["p99"] > NETWORK_LATE_MS:
+        what = f"packets left the emulated network late: by {late['p99']:.1f} ms at p99"
+        yield {"what": what, "advice": "the machine or the network was busy: close what else runs, or send less"}
 
 
 def _disturbed(trial: Trial) -> bool:

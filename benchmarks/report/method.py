@@ -10,7 +10,7 @@ from benchmarks.report import figures, words
 from benchmarks.report.figures import CPU, number, several
 from benchmarks.report.views import DIRECT, View, trials_of
 from benchmarks.runs import Run, Trial
-from benchmarks.summary import SOURCE_LATE_MS, lateness
+from benchmarks.summary import NETWORK_LATE_MS, SOURCE_LATE_MS, lateness, network_lateness
 
 TOO_FEW = (
     f"“{figures.TOO_FEW.capitalize()}”: a percentile is given where at least {stats.MIN_BEYOND} events are to be "
@@ -58,6 +58,7 @@ def facts(run: Run, found: Sequence[View], trials: Sequence[Trial]) -> Iterator[
     yield "Machine", machine(run.machine)
     yield "Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())
     yield from _links(run, found)
+    yield from _networks(found, trials)
     yield from _counted(run, found)
     if reasons := {trial.wire["reason"] for trial in trials if trial.wire.get("reason")}:
         yield "Wire bytes", f"not counted everywhere: {'; '.join(sorted(reasons))}."
@@ -74,6 +75,15 @@ def _links(run: Run, found: Sequence[View]) -> Iterator[tuple[str, str]]:
         for kind, parts in told.items():
             if isinstance(parts, Mapping):
                 yield from ((f"{name}: {kind}’s {part}", _said(value)) for part, value in parts.items())
+
+
+def _networks(found: Sequence[View], trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
+    """How punctual the emulated ones were while they were in use."""
+    for name in dict.fromkeys(view.conditions.link for view in found):
+        if late := network_lateness(trial for trial in trials if trial.cell.link == name):
+            word = "on time" if late["p99"] <= NETWORK_LATE_MS else f"late, for p99 is over {NETWORK_LATE_MS:g} ms"
+            left = f"{number(late['p50'])} ms after they were due at p50, {number(late['p99'])} ms at p99"
+            yield f"{name}: in use", f"packets left {left}, in the typical trial: {word}."
 
 
 def _said(value: Any) -> str:

@@ -20,7 +20,13 @@ UNLIMITED = 100_000_000_000
 
 
 class Impairment(Protocol):
-    """The impaired way between two places."""
+    """The impaired way between two places.
+
+    Attributes:
+        may_lag: it may be asked for a rate that it can't keep up with.
+    """
+
+    may_lag: bool
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -35,6 +41,8 @@ class Impairment(Protocol):
 
 class Emulator:
     """The parent's end of `lab.link.emulator`."""
+
+    may_lag = True
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -115,6 +123,8 @@ async def emulated(between: Pair, conditions: Conditions) -> AsyncIterator[Emula
 
 class Netem:
     """The kernel's, at both ends of a wire."""
+
+    may_lag = False
 
     def __init__(self, between: Pair) -> None:
         self.places = dict(zip(DIRECTIONS, (between.near, between.far), strict=True))

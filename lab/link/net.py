@@ -11,9 +11,9 @@ from typing import Any
 
 from lab.errors import UserError
 from lab.link import conditions, namespaces, pulse
-from lab.link.conditions import Conditions
+from lab.link.conditions import DIRECTIONS, PACKET, Conditions
 from lab.link.impairment import Impairment, by_kernel, emulated
-from lab.link.namespaces import FAR, Pair, inside
+from lab.link.namespaces import FAR, NEAR, Pair, inside
 from lab.link.place import Place
 from lab.link.profiles import PROFILES
 from lab.link.segment import Cut, Network
@@ -21,8 +21,21 @@ from lab.link.segment import Cut, Network
 CONTROLS = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 CONTROL = "/proc/sys/net/ipv4/tcp_congestion_control"
 
-PULSES, PACE = 150, 0.002
-"""Packets, and seconds between two, by which its punctuality is measured before it is used."""
+PULSES, PACE, PULSE = 150, 0.002, 5
+"""Packets, seconds between two, and their bytes, by which its punctuality is measured before it is used."""
+
+FAST, FULL = 40e6, 0.3
+"""bit/s from which a rate is tried before it is used, and for how many seconds. Below, full packets come so far apart
+that the emulator rests between two."""
+
+HEADERS = 28
+"""Bytes, of IP and UDP."""
+
+LATE_US = 300
+"""A network is punctual when 99 % of its packets leave within so many µs of when they are due."""
+
+HELD = 0.95
+"""The share of its rate that a network has to carry."""
 
 OPEN = "state established state syn-sent state syn-recv state close-wait"
 """Connections that can be cut, in the words of ss."""
@@ -90,6 +103,7 @@ class Net:
     async def look(self, *, rootless: bool) -> None:
         """Find out what a report has to tell."""
         default = (await inside(self.near, f"cat {CONTROL}")).strip()
+        late, full = await self._lateness(), await self._full_rate()
         self.facts = {
             **self.impairment.facts,
             "source": self.spec.source,
@@ -98,15 +112,39 @@ class Net:
             "congestion_control": self.conditions.cc or default,
             "congestion_control_is": "chosen" if self.conditions.cc else "the system's default",
             "namespaces": "of an ordinary user" if rootless else "of root",
-            "late_us": await self._lateness(),
+            "late_us": late,
+            **({"full_rate": full} if full else {}),
+            **({"doubt": doubt} if (doubt := _doubt(full)) else {}),
         }
 
     async def _lateness(self) -> dict[str, Any]:
         """How late packets left it, in µs by direction; None where that is not known."""
-        sender = f"{sys.executable} -IS {pulse.__file__} {FAR[0]} {PULSES} {PACE}"
-        await inside(self.near, sender)
+        await asyncio.gather(*(self._pulses(direction, PULSES, PACE, PULSE) for direction in DIRECTIONS))
         await asyncio.sleep(self.conditions.rtt + 2 * self.conditions.jitter)
         return {direction: way.get("late_us") for direction, way in (await self.lap()).items()}
+
+    async def _full_rate(self) -> dict[str, dict[str, Any]]:
+        """By direction, where the emulator may not keep up with the rate: that, what it carried of it, and how late.
+
+        A tenth more is sent than it lets through, in full packets, and nothing else befalls them.
+        """
+        rates = {way: getattr(self.conditions, way) for way in DIRECTIONS if self.impairment.may_lag}
+        carried: dict[str, dict[str, Any]] = {}
+        for direction, rate in rates.items():
+            if rate < FAST:
+                continue
+            await self.impairment.set(Conditions(**{direction: rate}))
+            pace = PACKET * 8 / rate / 1.1
+            await self._pulses(direction, round(FULL / pace), pace, PACKET - HEADERS)
+            lap = (await self.lap())[direction]
+            carried[direction] = {"asked": round(rate), "carried": lap["rate"] or 0, "late_us": lap["late_us"]}
+        if carried:
+            await self.impairment.set(self.conditions)
+        return carried
+
+    async def _pulses(self, direction: str, number: int, pace: float, size: int) -> None:
+        place, host = (self.near, FAR[0]) if direction == "down" else (self.far, NEAR[0])
+        await inside(place, f"{sys.executable} -IS {pulse.__file__} {host} {number} {pace} {size}")
 
     async def through(self, origin: str) -> str:
         """It carries packets to whatever address the near place has."""
@@ -144,6 +182,19 @@ class Net:
     async def lap(self) -> dict[str, Any]:
         """By direction, since the last time: packets and bytes (of IP) that passed, and packets that did not."""
         return await self.impairment.lap()
+
+
+def _doubt(full: Mapping[str, Mapping[str, Any]]) -> str:
+    """What it can't do that it was asked for; empty when it can."""
+    slow = [
+        f"{one['carried'] / 1e6:.0f} of {one['asked'] / 1e6:g} Mbit/s {direction}"
+        for direction, one in full.items()
+        if one["carried"] < HELD * one["asked"]
+    ]
+    late = max((one["late_us"]["p99"] for one in full.values() if one["late_us"]), default=0)
+    said = [f"it carried {' and '.join(slow)}"] if slow else []
+    said += [f"packets left late by {late / 1000:.2f} ms at p99"] if late > LATE_US else []
+    return f"when its rate was tried, {', and '.join(said)}" if said else ""
 
 
 async def _connections(place: Place, which: str, *, kill: bool = False) -> set[tuple[int, int]]:

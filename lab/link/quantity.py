@@ -75,7 +75,7 @@ RATE = Quantity(
     "rate",
     "more than 0 and at most 1gbit, as in 12mbit or 384kbit",
     {"bit": 1, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9},
-    lambda bits: 0 < bits <= 1e9,  # the emulator carries no more
+    lambda bits: 0 < bits <= 1e9,  # an emulator that carries less says so
     _rate,
 )
 COUNT = Quantity(

@@ -328,6 +328,7 @@ def test_doctor_says_what_is_there_and_why_the_rest_is_not(pushlab: Pushlab, mon
         r"source +(ok|in doubt, because) +events are late by \d\.\d+ ms at p50, \d+\.\d+ ms at p99 of 20\b",
         r"chromium +not there, because +no Chromium here: install .*",
         r"native +ok .* clock to ±0\.001 ms.*",
+        r"net +(ok +emulated by .*|in doubt, because +emulated by .*|not there, because +link .* is unavailable: .*)",
         r"sse +ok +Server-Sent Events",
         r"proxy:nginx +not there, because +nginx is not installed: apt-get install nginx, or make systems",
     ):

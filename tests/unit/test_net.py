@@ -13,9 +13,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -28,7 +29,7 @@ from lab import terminal
 from lab.errors import UserError
 from lab.link import HERE, Place, laid, namespaces, net, parse
 from lab.link.namespaces import BESIDE, FAR, IMPAIRED, NEAR
-from lab.link.net import Net
+from lab.link.net import HELD, LATE_US, Net
 from lab.process import read_ledger, server_process
 from lab.transport import discover, subjects
 
@@ -209,22 +210,98 @@ async def test_jitter_spreads_and_keeps_the_order() -> None:
     assert took[300] - took[20] > 5 * MS
 
 
+async def leaves_punctually(one: Net, send: Callable[[], Awaitable[object]]) -> None:
+    """p99 ≤ 0.3 ms of what goes down, if the machine is quiet."""
+    late, quiet = list[float](), False
+    while len(late) < 5 and (not late or late[-1] > LATE_US):
+        await one.lap()
+        with others() as machine:
+            await send()
+        late.append((await one.lap())["down"]["late_us"]["p99"])
+        quiet |= machine.quiet
+    if late[-1] > LATE_US and not quiet:
+        pytest.skip(f"others took the processor; p99 was {late} µs")
+    assert late[-1] <= LATE_US, late
+
+
 @pytest.mark.alone
 @by_emulator
 @unavailable
 async def test_packets_leave_punctually() -> None:
-    """p99 ≤ 0.3 ms, if the machine is quiet."""
-    late, quiet = list[float](), list[float]()
     async with network("rtt=20") as one:
-        while len(late) < 5 and (not quiet or min(quiet) > 300):
-            await one.lap()
-            with others() as machine:
-                await flow(one, 200, pace=0.002)
-            late.append((await one.lap())["down"]["late_us"]["p99"])
-            quiet += late[-1:] if machine.quiet else []
-    if not quiet:
-        pytest.skip(f"others took the processor; p99 was {late} µs")
-    assert min(quiet) <= 300
+        await leaves_punctually(one, lambda: flow(one, 200, pace=0.002))
+
+
+BULK = """
+import socket, sys
+with socket.create_server((sys.argv[1], 7)) as listening:
+    print("ready", flush=True)
+    one, _ = listening.accept()
+with one:
+    one.sendall(bytes(range(256)) * (int(sys.argv[2]) // 256))
+"""
+TAKE = """
+import socket, sys
+whole = bytes(range(256)) * 512
+with socket.create_connection((sys.argv[1], 7)) as one:
+    began, came = one.recv(1 << 16), 0
+    while began:
+        assert began == whole[came % 256 :][: len(began)], "not what was sent"
+        came += len(began)
+        began = one.recv(1 << 16)
+    print(came)
+"""
+
+
+async def bulk(one: Net, size: int) -> None:
+    """So many bytes that TCP carries down, all of them and as they were sent."""
+    async with running(one.near, BULK, NEAR[0], size):
+        assert await said(one.far, TAKE, NEAR[0]) == [str(size)]
+
+
+@by_emulator
+@unavailable
+async def test_what_is_sent_at_once_is_lost_and_counted_packet_by_packet() -> None:
+    """Though it passes in one piece where it can."""
+    size = 256 * 20_000
+    async with network("rtt=4,loss=2%,cc=reno") as one:
+        await one.lap()
+        await bulk(one, size)
+        down = (await one.lap())["down"]
+    low, high = binom.interval(0.9999, down["packets"] + down["lost"], 0.02)
+    assert low <= down["lost"] <= high
+    assert down["packets"] >= size / 1460
+    assert down["bytes"] - size == pytest.approx(52 * down["packets"], rel=0.2)  # some was sent again
+
+
+@pytest.mark.alone
+@by_emulator
+@unavailable
+@pytest.mark.parametrize("words", ["rtt=20", "rtt=20,loss=1%", "rtt=20,jitter=4"])
+async def test_without_a_rate_bulk_leaves_punctually_too(words: str) -> None:
+    async with network(words) as one:
+        await leaves_punctually(one, lambda: bulk(one, 256 * 80_000))
+
+
+@pytest.mark.alone
+@by_emulator
+@unavailable
+async def test_a_rate_of_300_mbit_is_carried_and_one_that_is_too_much_is_named() -> None:
+    tries = list[tuple[str, Any]]()
+    while len(tries) < 3 and (not tries or tries[-1][0]):
+        async with network("rtt=20,rate=300mbit") as one:
+            tries.append((one.facts.get("doubt", ""), one.facts["full_rate"]))
+    doubt, full = tries[-1]
+    assert not doubt, tries
+    assert full["down"]["carried"] == pytest.approx(300e6, rel=0.05)
+    assert full["up"]["carried"] == pytest.approx(300e6, rel=0.05)
+    async with network("rtt=20,down=1gbit") as one:
+        full = one.facts["full_rate"]["down"]
+        fits = full["carried"] >= HELD * 1e9 and full["late_us"]["p99"] <= LATE_US
+        assert fits != one.facts.get("doubt", "").startswith("when its rate was tried, ")
+        assert list(one.facts["full_rate"]) == ["down"]
+        assert all(one.facts["late_us"].values()), "not tried both ways"
+        assert one.conditions.rtt == 20 * MS
 
 
 # As it goes

@@ -1,6 +1,10 @@
 """Networks as people ask for them: one text for one meaning, and one sentence for what can't be."""
 
+import os
 import random
+import struct
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -154,8 +158,8 @@ def due(written: str, packets: list[tuple[float, int]]) -> tuple[list[float], di
     way = emulator.Way(-1, random.Random(1))
     way.set(conditions(written).way("down"))
     for at, size in packets:
-        way.take(bytes(size), at)
-    return [at for at, _ in way.flying], way.counts
+        way.take(emulator.PLAIN + bytes(size), at)
+    return [at for at, *_ in way.flying], way.counts
 
 
 def test_a_packet_leaves_after_half_a_round_trip() -> None:
@@ -186,6 +190,98 @@ def test_jitter_is_within_its_bounds_and_overtakes_nothing() -> None:
 def test_the_same_seed_is_the_same_luck() -> None:
     packets = [(n / 10, 100) for n in range(100)]
     assert due("rtt=10,jitter=5,loss=20%", packets) == due("rtt=10,jitter=5,loss=20%", packets)
+
+
+# Trains
+
+SEGMENT, SENT = 1000, 10_500  # bytes of TCP: 10 whole segments, and half a one
+PSH_ACK, ACK = 0x18, 0x10
+
+
+def train() -> bytes:
+    """A frame as the kernel makes them: TCP with 12 bytes of options, ten times a segment and half a one."""
+    length = 20 + 32 + SENT
+    fields = 0x4500, length, 0xFFFE, 0x4000, 0x4006, 0x7F4D, 0x0001, 0x7F4D, 0x0002
+    ip = struct.pack("!5HH4H", *fields[:5], 0xFFFF - emulator.total(*fields), *fields[5:])
+    tcp = struct.pack("!HHIIBBHHH", 7, 8, 0xFFFFFFFF, 1, 8 << 4, PSH_ACK, 99, 0xFFFF & (length - 20), 0) + bytes(12)
+    body = bytes(n // SEGMENT for n in range(SENT))
+    return emulator.VNET.pack(1, 1, 52, SEGMENT, 20, 16) + ip + tcp + body
+
+
+def parts(written: str, seed: int = 1) -> tuple[emulator.Way, list[tuple[float, bytes, int, int]]]:
+    way = emulator.Way(-1, random.Random(seed))
+    way.set(conditions(written).way("down"))
+    way.take(train(), 1.0)
+    return way, list(way.flying)
+
+
+def test_a_train_stays_whole_where_nothing_parts_it() -> None:
+    _, flying = parts("rtt=100")
+    assert flying == [(1.05, train(), 11, SENT + 11 * 52)]
+
+
+def test_each_packet_of_a_train_has_its_turn() -> None:
+    _, flying = parts("rtt=10,rate=1mbit")
+    assert [(packets, size) for *_, packets, size in flying] == [(1, 1052)] * 10 + [(1, 552)]
+    assert [due for due, *_ in flying][:2] == pytest.approx([1.005 + 0.008416, 1.005 + 2 * 0.008416])
+    _, full = parts("rate=1mbit,queue=3")
+    assert len(full) == 4
+
+
+@pytest.mark.parametrize("written", ["loss=30%", "loss=30%,burst=3", "rate=1mbit", "rtt=20,jitter=5"])
+def test_the_parts_of_a_train_are_what_the_kernel_would_have_sent(written: str) -> None:
+    way, flying = parts(written)
+    assert sum(packets for _, _, packets, _ in flying) + way.counts["lost"] == 11
+    for _, frame, packets, size in flying:
+        _, kind, _, segment, _, _ = emulator.VNET.unpack_from(frame)
+        assert (kind, segment) == ((1, SEGMENT) if packets > 1 else (0, 0))
+        length, identification, fragment = struct.unpack_from("!HHH", frame, 12)
+        body = frame[10 + 52 :]
+        assert (length, fragment) == (52 + len(body), 0x4000)
+        assert size == len(body) + packets * 52
+        first = body[0]
+        assert body == bytes(n // SEGMENT for n in range(SENT))[first * SEGMENT :][: len(body)]
+        assert identification == (0xFFFE + first) % 2**16
+        assert emulator.total(*struct.unpack_from("!10H", frame, 10)) == 0xFFFF
+        assert struct.unpack_from("!I", frame, 34)[0] == (0xFFFFFFFF + first * SEGMENT) % 2**32
+        assert frame[30 + 13] == (PSH_ACK if first + packets == 11 else ACK)
+        assert struct.unpack_from("!H", frame, 46)[0] == length - 20
+
+
+def test_a_train_that_left_counts_as_its_packets() -> None:
+    way, _ = parts("rtt=100")
+    read, way.out = os.pipe()
+    assert not way.deliver(1.0)
+    assert way.deliver(time.monotonic())
+    assert os.read(read, emulator.LARGEST) == train()
+    assert sum(way.late.values()) == 11
+    lap = way.lap()
+    assert (lap["packets"], lap["bytes"]) == (11, SENT + 11 * 52)
+    assert way.lap() == dict.fromkeys(way.counts, 0) | {"late_us": None, "rate": None}
+    os.close(read)
+    os.close(way.out)
+
+
+def test_lateness_counts_packets_and_not_frames() -> None:
+    late = Counter({10: 98, 500: 2})
+    assert emulator.quantiles(late) == {"p50": 10, "p99": 500}
+    assert emulator.quantiles(Counter({10: 99, 500: 1})) == {"p50": 10, "p99": 500}
+    assert emulator.quantiles(Counter({10: 199, 500: 1})) == {"p50": 10, "p99": 10}
+    assert emulator.quantiles(Counter()) is None
+
+
+def test_it_never_takes_a_processor_wholly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the kernel would stop it, in one piece."""
+    now, rested = 0.0, list[float]()
+    monkeypatch.setattr(time, "monotonic", lambda: now + sum(rested))
+    monkeypatch.setattr(time, "process_time", lambda: now)  # always busy
+    monkeypatch.setattr(time, "sleep", rested.append)
+    breath = emulator.Breath()
+    for n in range(1, 20_001):
+        now = n * 0.00005
+        breath.take(time.monotonic())
+    assert max(rested) < 0.0005
+    assert now / (now + sum(rested)) == pytest.approx(emulator.SHARE, abs=0.01)
 
 
 # The kernel's way

@@ -14,6 +14,7 @@ import pytest
 from benchmarks import summary
 from benchmarks.runs import Cell, Run, Trial
 from benchmarks.summary import as_csv, summarize
+from lab.link.net import LATE_US
 
 MS = 1_000_000  # ns
 EPOCH = 7
@@ -241,6 +242,28 @@ def test_a_source_that_was_late_is_a_doubt() -> None:
     assert doubt["what"] == "the source was late: half of the events by 0.70 ms or more, 1 of 100 by 0.7 ms"
     assert "the machine was busy" in doubt["advice"]
     assert cell["lateness_ms"] == pytest.approx({"p50": 0.7, "p99": 0.7, "min": 0.7})
+
+
+def passed(p50: float, p99: float) -> dict[str, Any]:
+    """What an emulated network tells of a trial: nothing went up."""
+    return {"down": {"packets": 9, "late_us": {"p50": p50, "p99": p99}}, "up": {"packets": 0, "late_us": None}}
+
+
+def test_an_emulated_network_that_was_late_in_the_typical_trial_is_a_doubt() -> None:
+    cell = row(*(trial(ALL, round=n, network=passed(20, late)) for n, late in enumerate((100, 200, 9000), 1)))
+    assert (cell["network_late_ms"], cell["doubts"]) == ({"p50": 0.02, "p99": 0.2}, [])
+    cell = row(*(trial(ALL, round=n, network=passed(20, late)) for n, late in enumerate((100, 700, 9000), 1)))
+    assert [doubt["what"] for doubt in cell["doubts"]] == ["packets left the emulated network late: by 0.7 ms at p99"]
+    assert row(trial(ALL))["network_late_ms"] is None
+    assert summary.NETWORK_LATE_MS * 1000 == LATE_US, "what is late before a trial is late in one"
+    assert row(trial(ALL, network={"down": {"packets": 9}}))["network_late_ms"] is None, "netem doesn't tell"
+
+
+def test_an_emulated_network_that_can_not_keep_its_rate_is_a_doubt() -> None:
+    told = replace(run(SSE), links={SSE.link: {"net": {"doubt": "it carried 600 of 1000 Mbit/s down"}}})
+    (only,) = summarize(told, [trial(ALL)])["cells"]
+    (doubt,) = only["doubts"]
+    assert doubt["what"] == "the emulated network can't do what it was asked for: it carried 600 of 1000 Mbit/s down"
 
 
 def test_bytes_are_told_for_each_event_that_arrived() -> None:
