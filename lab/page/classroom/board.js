@@ -46,7 +46,7 @@ const there = seats(byId("seats"), byId("seat"), ask);
 function show() {
   byId("board").hidden = false;
   document.body.classList.toggle("stored", now.stored);
-  byId("what").textContent = now.stored ? `a class of ${now.started.slice(0, 10)}, stored` : "class";
+  if (now.stored) byId("what").textContent = `A class of ${now.started.slice(0, 10)}, stored.`;
   if (now.stored) say("Stored: only to look at.");
   else held();
   there.show(now.seats, now.lanes);
@@ -206,13 +206,6 @@ on("end", "click", async () => {
   byId("end").textContent = "Really end it?";
   setTimeout(() => { delete byId("end").dataset.sure; byId("end").textContent = "End the class"; }, 4000);
 });
-
-// Large type, for a projector; kept for this tab.
-byId("large").addEventListener("change", ({ target }) => {
-  document.documentElement.classList.toggle("large", target.checked);
-  sessionStorage.setItem("large", target.checked ? "yes" : "");
-});
-if (sessionStorage.getItem("large")) byId("large").click();
 
 function download(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));

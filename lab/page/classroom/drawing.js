@@ -41,6 +41,7 @@ export function drawn(place, draw) {
   };
   place.redraw = new ResizeObserver(again);
   place.redraw.observe(place);
+  place.redraw.observe(document.body); // which grows with the type, where the place does not
   again();
 }
 

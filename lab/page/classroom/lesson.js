@@ -212,12 +212,3 @@ byId("notes").onclick = async () => {
   byId("notes").setAttribute("aria-expanded", String(open));
   byId("notes").textContent = open ? "Hide the notes" : "Show the notes";
 };
-
-function large(on) {
-  document.documentElement.classList.toggle("large", on);
-  byId("large").setAttribute("aria-pressed", String(on));
-  localStorage.setItem("large", on ? "yes" : "");
-}
-
-byId("large").onclick = () => large(!document.documentElement.classList.contains("large"));
-large(localStorage.getItem("large") === "yes");
