@@ -15,7 +15,7 @@ from fastapi.responses import PlainTextResponse
 from lab import clock, sources
 from lab.classroom.channel import Channel, attend, request
 from lab.classroom.host import Host, Opening, Place, hosting, stopped
-from lab.classroom.studio import Lane, Studio, studio
+from lab.classroom.studio import Lane, Studio, profile, studio
 from lab.classroom.wire import Wire
 from lab.errors import UserError
 from lab.link.relay.toxics import KEYS, Setting, as_settings
@@ -53,10 +53,10 @@ class Fault:
 FAULTS: Mapping[str, Fault] = {
     "freeze": Fault({"freeze": "both"}),
     "delay": Fault({"delay": "300ms"}),
-    "slow": Fault({"delay": "150ms", "rate": "1.6mbit"}),  # as the profile 3g: a round trip of 300 ms, 1.6 Mbit/s down
+    "slow": Fault(profile("3g")),
     "buffer": Fault({"buffer": "end"}, cuts=True),
 }
-WHOLE: Mapping[str, Setting] = {"freeze": "off", "delay": "off", "rate": "off", "buffer": "off"}
+WHOLE: Mapping[str, Setting] = {"freeze": "off", "delay": "off", "rate": "off", "rate_up": "off", "buffer": "off"}
 
 
 @dataclass(frozen=True)
