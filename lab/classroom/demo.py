@@ -1,11 +1,12 @@
 """The live demonstration: one source, a lane for each transport, and what a teacher may break."""
 
 import asyncio
+import math
 import webbrowser
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lab.link.relay.toxics import KEYS, Setting, as_settings
 from lab.live import offer
 from lab.process import Entry, read_ledger
 from lab.sources import SourceSpec
+from lab.sources.files import Followed
 from lab.transport import BROWSERS, Subject, subject
 
 HEARTBEAT, WATCHDOG, HOLD = 2.0, 5.0, 2.0
@@ -88,19 +90,31 @@ def checked(text: str) -> SourceSpec:
     Raises:
         UserError: there is none, or it is not for here.
     """
-    spec = sources.parse(text)
+    spec = _bounded(sources.parse(text))
     if spec.kind == "http" or spec.options.get("of", "") is None:
         raise UserError(f"source {text!r} is not for the demo: type an event, or follow a file with lines:FILE")
-    rate = spec.options.get("rate", 0) * (spec.options["count"] if spec.kind == "bursts" else 1)
+    rate = spec.options.get("most") or spec.options.get("rate", 0) * (
+        spec.options["count"] if spec.kind == "bursts" else 1
+    )
     size = spec.options.get("size", 0)
     for given, most, unit in (
         (rate, MOST_RATE, "events/s"),
         (size, MOST_SIZE, "bytes"),
-        (rate * size, MOST_BYTES, "B/s"),
+        (spec.options.get("bytes", rate * size), MOST_BYTES, "B/s"),
     ):
         if given > most:
             raise UserError(f"source {text!r} makes {given:.9g} {unit}: {most:.9g} are the most that the demo takes")
     return spec
+
+
+def _bounded(spec: SourceSpec) -> SourceSpec:
+    """A file that is followed has no rate of its own: somebody may write any number of lines to it at once."""
+    if spec.kind != "lines":
+        return spec
+    most = {"most": int(MOST_RATE), "bytes": MOST_BYTES}
+    added = {key: value for key, value in most.items() if spec.options[key] == math.inf}
+    text = ",".join([spec.text, *(f"{key}={value}" for key, value in added.items())])
+    return replace(spec, text=text, options={**spec.options, **added})
 
 
 def among() -> dict[str, Subject]:
@@ -164,8 +178,9 @@ class Demo:
             channel.tell(kind, **what)
 
     async def play(self, text: str) -> None:
-        await self.studio.play(checked(text).text)
-        self.tell("source", source=self.studio.source, why="")
+        spec = checked(text)
+        await self.studio.play(spec.text)
+        self.tell("source", source=self.studio.source, why=_waiting(spec))
 
     async def pause(self) -> None:
         await self.studio.pause()
@@ -286,6 +301,14 @@ class Desk:
         if lane is not None and lane not in known:
             raise UserError(f"unknown lane {lane[:40]!r}: there are {', '.join(known)}")
         return list(known) if lane is None else [lane]
+
+
+def _waiting(spec: SourceSpec) -> str:
+    """Why nothing comes of it yet, where that is plain."""
+    of = spec.options.get("of")
+    if isinstance(of, Followed) and not of.existed:
+        return f"{of.path} is not there: its lines come as soon as it is"
+    return ""
 
 
 def _known(kind: str) -> str:

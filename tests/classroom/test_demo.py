@@ -156,7 +156,7 @@ async def test_a_file_is_followed(browser: str, engines: Engines, tmp_path: Path
         await all_open(page)
         await page.fill("[name=path]", str(file))
         await page.click("[name=follow]")
-        await page.wait_for_function("() => document.querySelector('#playing').textContent.startsWith('plays lines:')")
+        await page.wait_for_function("() => document.querySelector('#playing').textContent.startsWith('follows ')")
         with file.open("a") as log:
             print("a line", file=log)
         await page.wait_for_function(f"() => {LANES}.every(one => one.querySelector('.says').textContent === 'a line')")
@@ -571,6 +571,15 @@ def test_what_is_too_much_is_refused(source: str, says: str) -> None:
 @pytest.mark.parametrize("source", ["steady:rate=200", "bursts:rate=20,count=10", "steady:rate=16,size=65536"])
 def test_what_can_be_borne_is_not(source: str) -> None:
     assert checked(source).text == source
+
+
+def test_a_file_that_is_followed_is_read_no_faster_than_lanes_can_bear(tmp_path: Path) -> None:
+    (tmp_path / "real.log").touch()
+    followed = f"lines:{tmp_path}/real.log"
+    assert checked(followed).text == f"{followed},most=200,bytes=1048576"
+    assert checked(f"{followed},most=5").text == f"{followed},most=5,bytes=1048576"
+    with pytest.raises(UserError, match="201 events/s: 200 are the most"):
+        checked(f"{followed},most=201")
 
 
 @pytest.mark.parametrize(

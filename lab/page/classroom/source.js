@@ -1,5 +1,6 @@
 // The source's controls: what it plays, what is typed, a file to follow, and a pause.
 const PER_BURST = 10;
+const MIB = 1 << 20;
 
 // The source's text, as `--source` takes it. `rate` is events in a second, whatever their rhythm.
 export function written({ rhythm, rate, size }) {
@@ -14,6 +15,15 @@ export function understood(text) {
   const options = Object.fromEntries(rest.split(",").map((option) => option.split("=")));
   const { rate = rhythm === "bursts" ? 2 : 20, count = PER_BURST, size = 100 } = options;
   return { rhythm, rate: rhythm === "bursts" ? rate * count : Number(rate), size: Number(size) };
+}
+
+// What plays, for people.
+function said(text) {
+  const [kind, file, ...options] = text.split(/[:,]/);
+  if (kind !== "lines") return `plays ${text}`;
+  const { most, bytes } = Object.fromEntries(options.map((option) => option.split("=")));
+  const size = bytes >= MIB ? `${bytes / MIB} MiB` : `${bytes} bytes`;
+  return `follows ${file}: ${most} lines and ${size} in a second at most, the rest waits in the file`;
 }
 
 // `form`: the controls. → {show(source, why)}
@@ -57,7 +67,7 @@ export function source(form, { ask, published }) {
     playing = text;
     for (const [name, value] of Object.entries(known ?? {})) put(form.elements[name], value);
     pause.textContent = text ? "Pause" : "Play";
-    document.getElementById("playing").textContent = why || (text ? `plays ${text}` : "paused");
+    document.getElementById("playing").textContent = why || (text ? said(text) : "paused");
   }
 
   return { show };
