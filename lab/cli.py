@@ -314,7 +314,7 @@ def list_lessons() -> None:
     from lab.classroom.teaching import checking  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
-    show_table(checking.table(list(written.lessons().values())))
+    show_table(checking.table(written.shelf()))
 
 
 @lesson_app.command(name="run")
@@ -332,7 +332,7 @@ def run_lesson(
     from lab.classroom.teaching import lecture  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
-    chosen = written.lesson(name, written.lessons())
+    chosen = written.shelf().lesson(name)
     run(lecture.run(chosen, port, tell, (lambda _url: None) if no_browser else webbrowser.open))
 
 
@@ -344,8 +344,8 @@ def check_lessons(
     from lab.classroom.teaching import checking  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
-    known = written.lessons()
-    chosen = [written.lesson(one, known) for one in name or known]
+    known = written.shelf()
+    chosen = known.only(name) if name else known
     return int(run(checking.check(chosen, show, tell)) > 0)
 
 
@@ -358,7 +358,7 @@ def write_handout(
     from lab.classroom.teaching import attempt, handout  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
-    chosen = written.lesson(name, written.lessons())
+    chosen = written.shelf().lesson(name)
     file = out or attempt.RESULTS / f"{name}.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(handout.handout(chosen), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Running a lesson: what it takes is measured, and every value computed. What a class and a page have in common.
 
-    lessons() -> dict[str, Lesson]                            every lesson, by name   (lab.classroom.teaching.lesson)
+    shelf() -> Shelf                                          every lesson, by name   (lab.classroom.teaching.lesson)
     unavailable(lesson) -> str                                why it can't be run here; empty where it can
     await measured(lesson, folder, tell) -> Measured          run it; keep everything in the folder
     recalled(lesson, folder) -> Measured                      the same from what is kept there
