@@ -327,13 +327,11 @@ def run_lesson(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
 ) -> None:
     """Open a lesson's page, and measure what it asks for, until Ctrl-C."""
-    import webbrowser  # noqa: PLC0415
-
     from lab.classroom.teaching import lecture  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
     chosen = written.shelf().lesson(name)
-    run(lecture.run(chosen, port, tell, (lambda _url: None) if no_browser else webbrowser.open))
+    run(lecture.run(chosen, port, tell, browser=not no_browser))
 
 
 @lesson_app.command(name="check")

@@ -2,9 +2,8 @@
 
 import asyncio
 import math
-import webbrowser
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from fastapi.responses import PlainTextResponse
 
 from lab import clock, sources
 from lab.classroom.channel import Channel, attend, request
-from lab.classroom.host import Host, Opening, Place, hosting, stopped
+from lab.classroom.host import Host, Opening, Place, Tell, browsing, hosting, stopped
 from lab.classroom.studio import Lane, Studio, profile, studio
 from lab.classroom.wire import Wire
 from lab.errors import UserError
@@ -40,8 +39,6 @@ MOST_RATE, MOST_SIZE, MOST_BYTES = 200.0, 64 << 10, 1 << 20
 
 MOST_TYPED = 10_000
 """Characters of an event that is typed."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -78,10 +75,11 @@ async def demo(asked: Asked, tell: Tell) -> None:
         UserError: the source, a transport or the port can't be had.
     """
     async with demonstrating(asked) as shown:
+        ending = asyncio.create_task(stopped())
+        await asyncio.sleep(0)  # signals are waited for before anybody is told that Ctrl-C ends it
         tell(f"the demo is open at {shown.host.url}; who has this address may control it. Ctrl-C ends it")
-        if asked.browser and not await asyncio.to_thread(webbrowser.open, shown.host.url):
-            tell("no browser could be opened: open that address yourself")
-        await stopped()
+        async with browsing(shown.host.url, tell, wanted=asked.browser):
+            await ending
 
 
 def checked(text: str) -> SourceSpec:

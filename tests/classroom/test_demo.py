@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import pytest
@@ -606,13 +607,21 @@ async def test_a_wrong_request_is_refused_in_a_sentence(asked: dict[str, Any], s
 # The command
 
 
+def leads(address: str) -> tuple[int, str] | None:
+    """Who may read that file, and where it leads; None if it isn't there."""
+    file = Path(unquote(urlsplit(address).path))
+    if not file.exists():
+        return None
+    return file.stat().st_mode & 0o777, file.read_text().partition("url=")[2].partition('"')[0]
+
+
 async def test_the_command_prints_where_it_is_opens_a_browser_and_ends_by_a_signal(tmp_path: Path) -> None:
     browser, opened_by = tmp_path / "browser", tmp_path / "address"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened_by}\n')
     browser.chmod(0o700)
     command = (sys.executable, "-c", "from lab.cli import main; main()", "demo", "--source", QUIET)
     process = await asyncio.create_subprocess_exec(
-        *command, stderr=asyncio.subprocess.PIPE, env={**os.environ, "BROWSER": str(browser)}
+        *command, stderr=asyncio.subprocess.PIPE, env={**os.environ, "BROWSER": str(browser)}, cwd=tmp_path
     )
     try:
         assert process.stderr
@@ -620,10 +629,14 @@ async def test_the_command_prints_where_it_is_opens_a_browser_and_ends_by_a_sign
             said = (await process.stderr.readline()).decode()
         address = re.search(r"http://127\.0\.0\.1:\d+/#[\w-]{22}", said)
         assert address, said
-        await until(lambda: opened_by.exists() and opened_by.read_text() == f"{address[0]}\n")
+        await until(lambda: opened_by.exists() and opened_by.read_text().endswith("\n"))
+        told = opened_by.read_text().strip()
+        assert address[0].partition("#")[2] not in told, "everybody on this machine sees a command line"
+        assert leads(told) == (0o600, address[0])
         async with aiohttp.ClientSession() as session, session.get(address[0].partition("#")[0]) as answer:
             assert answer.url.path == "/lab/classroom/demo.html"
     finally:
         process.terminate()
         async with asyncio.timeout(30):
             assert await process.wait() == 0
+    assert leads(told) is None, "it is gone"

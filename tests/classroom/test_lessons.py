@@ -269,7 +269,7 @@ def test_a_broken_lesson_is_listed_with_its_reason_and_keeps_nobody_from_the_oth
     with pytest.raises(SystemExit) as caught:
         main(["lesson", "check", "no_toml"])
     assert caught.value.code == 1
-    assert "no_toml: broken: lesson 'no_toml': lesson.toml can't be read" in capsys.readouterr().out
+    assert "broken: lesson 'no_toml': lesson.toml can't be read" in capsys.readouterr().out
 
 
 def test_a_cell_may_be_named_by_the_name_of_its_link(tmp_path: Path) -> None:

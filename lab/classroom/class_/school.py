@@ -2,8 +2,7 @@
 
 import asyncio
 import secrets
-import webbrowser
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,11 @@ from lab.classroom.class_.door import Door
 from lab.classroom.class_.journal import Journal, read_journal
 from lab.classroom.class_.room import Room, started
 from lab.classroom.class_.session import Session
-from lab.classroom.host import Host, Opening, Place, hosting, stopped
+from lab.classroom.host import Host, Opening, Place, Tell, browsing, hosting, stopped
 from lab.classroom.studio import Studio, studio
 from lab.errors import UserError
 from lab.live import offer
 from lab.transport import Subject, discover, subject, subjects
-
-Tell = Callable[[str], None]
 
 PORT = 8000
 BOARD = "/lab/classroom/board.html"
@@ -127,9 +124,8 @@ async def hold(place: Place, folder: Path, transports: Mapping[str, Subject], te
         for sentence in _about(place):
             tell(sentence)
         tell(f"it is kept in {folder}; Ctrl-C ends it")
-        if browser:
-            await _open(open_.board, tell)
-        await _until_over(session, ending)
+        async with browsing(open_.board, tell, wanted=browser):
+            await _until_over(session, ending)
     measured = len(session.room.measurements)
     tell(f"the class is over: pushlab report {folder}" if measured else f"the class is over: {folder} has its votes")
 
@@ -173,14 +169,8 @@ async def show(place: Place, folder: Path, tell: Tell, *, browser: bool) -> None
         over = asyncio.create_task(stopped())
         await asyncio.sleep(0)
         tell(f"the class that is kept in {folder}, to look at: {board}; Ctrl-C ends it")
-        if browser:
-            await _open(board, tell)
-        await over
-
-
-async def _open(url: str, tell: Tell) -> None:
-    if not await asyncio.to_thread(webbrowser.open, url):
-        tell("no browser could be opened: open that address yourself")
+        async with browsing(board, tell, wanted=browser):
+            await over
 
 
 def before(folder: Path) -> tuple[str, int, list[str]]:

@@ -36,8 +36,8 @@ async def check(shelf: Shelf, show: Tell, tell: Tell, results: Path = RESULTS) -
     """
     missing = absent()
     wrong = len(shelf.broken)
-    for name, why in shelf.broken.items():
-        show(f"{name}: broken: {why}")
+    for why in shelf.broken.values():
+        show(f"broken: {why}")
     for one in shelf.lessons.values():
         if reason := unavailable(one, missing):
             show(f"{one.name}: unavailable, because {reason}")
