@@ -302,7 +302,7 @@ class Curve(Question):
     def answer(self, figures: Figures) -> Answer:
         held = self.of(figures)
         known = [figure.value for figure in held if figure.value is not None]
-        says = "; ".join(f"{number(x)}: {figure.with_interval}" for x, figure in zip(self.xs, held, strict=True))
+        says = "; ".join(f"{figure.with_interval} at {number(x)}" for x, figure in zip(self.xs, held, strict=True))
         return Answer(known if len(known) == len(held) else None, held, says)
 
     def judged(self, given: Any, answer: Answer) -> Verdict:

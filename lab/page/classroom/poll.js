@@ -1,4 +1,6 @@
 // The question on the board: who has voted, and after it, how: before and after the discussion, side by side.
+import { drawn, sketches } from "/lab/classroom/drawing.js";
+
 const make = (name, text = "", also = {}) => Object.assign(document.createElement(name), { textContent: text, ...also });
 const NEXT = { before: ["discuss", "Close, and discuss"], discuss: ["after", "Vote again"], after: ["shown", "Show the votes"] };
 const SAYS = {
@@ -8,17 +10,18 @@ const SAYS = {
   shown: "The votes, before and after the discussion.",
 };
 const ROUNDS = ["before", "after"];
+const WHEN = { before: "Before the discussion", after: "After it" };
 const BINS = 12;
 
 // → {show(question)}
 export function poll(box, ask) {
-  let drawn = "";
+  let current = "";
   let open = false; // whether votes are shown before the end
 
   function show(question) {
     const now = JSON.stringify([question, open]);
-    if (now === drawn) return;
-    drawn = now;
+    if (now === current) return;
+    current = now;
     const focused = box.contains(document.activeElement) ? document.activeElement.id : "";
     box.replaceChildren(...(question ? parts(question) : [make("p", "No question has been asked yet.", { className: "soft" })]));
     if (focused) document.getElementById(focused)?.focus();
@@ -30,7 +33,7 @@ export function poll(box, ask) {
     const seen = phase === "shown" || open;
     const bars = make("div", "", { className: "bars" });
     if (question.options.length) bars.append(...question.options.map((option, nth) => bar(option, nth, question, seen)));
-    else if (seen) bars.append(...values(question));
+    else if (seen) bars.append(...(question.kind === "curve" ? curves(question) : values(question)));
     return [
       make("h3", text, { className: "asked" }), make("p", SAYS[phase], { className: "soft" }), bars,
       make("p", counts), ...(answer ? truth(answer) : []), steps(question),
@@ -59,12 +62,25 @@ export function poll(box, ask) {
     return [make("span", label, { className: "soft" }), box, make("span", String(count), { className: "count" })];
   }
 
-  // A number or a curve (its middle point): how many said how much, in bins of equal width or of equal ratio.
+  // Curves: a drawing for each round, all to the same scale.
+  function curves(question) {
+    const figures = (question.answer?.figures ?? []).map(([value, low, high]) => ({ value, low, high }));
+    const most = Math.max(...ROUNDS.flatMap((round) => question[round].values.flat()));
+    return shownRounds(question).map((round) => {
+      const given = question[round].values;
+      const figure = make("figure");
+      const place = make("div", "", { className: "drawing" });
+      figure.append(make("figcaption", `${WHEN[round]}: ${given.length} ${given.length === 1 ? "sketch" : "sketches"}`), place);
+      drawn(place, (size) => sketches({ ...question, ask: WHEN[round], given, figures, most }, size));
+      return figure;
+    });
+  }
+
+  // A number: how many said how much, in bins of equal width or of equal ratio.
   function values(question) {
     const { unit, answer } = question;
-    const of = (value) => (Array.isArray(value) ? value[Math.floor(value.length / 2)] : value);
-    const held = Object.fromEntries(ROUNDS.map((round) => [round, question[round].values.map(of)]));
-    const measured = answer?.figures.at(answer.figures.length >> 1)?.filter((end) => end !== null) ?? [];
+    const held = Object.fromEntries(ROUNDS.map((round) => [round, question[round].values]));
+    const measured = answer?.figures[0]?.filter((end) => end !== null) ?? [];
     const all = [...held.before, ...held.after, ...measured];
     if (!all.length) return [];
     const bins = binned(all);
