@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from classmates import a_class
+from classmates import a_class, device, told
 from conftest import Engines
 
 from benchmarks.browser import AS_LAUNCHED
@@ -176,6 +176,39 @@ async def the_figures(board: Any, students: list[Any], held: Held, folder: Path)
         assert rows[name]["p50"]["value"] == pytest.approx(statistics.geometric_mean(medians), rel=0.01, abs=0.01)
     shown = await board.inner_text("#result table")
     assert all(held.session.room.transports[name].title in shown for name in by)
+
+
+SKETCHED = """() => [...document.querySelectorAll("#question figure")].map((figure) => ({
+    says: figure.querySelector("figcaption").textContent,
+    sketches: figure.querySelectorAll(".sketches path").length,
+    middle: [...figure.querySelectorAll(".given.line circle")].map((dot) => Number(dot.getAttribute("cy"))),
+    measured: [...figure.querySelectorAll(".measured.line circle")].map((dot) => Number(dot.getAttribute("cy"))),
+}))"""
+
+
+async def test_the_board_shows_every_sketch_their_middle_and_what_was_measured(pages: Pages, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        held = await stack.enter_async_context(a_class(tmp_path, "sse"))
+        devices = [await stack.enter_async_context(device(held)) for _ in range(3)]
+        board = await pages.board(held)
+        question = await held.session.course.ask("polling", "shape")
+        await told(devices, lambda asked: asked["kind"] == "curve")
+        for one, tilt in zip(devices, (1, 2, 9), strict=True):
+            await one.vote([tilt * age for age in (10.0, 20.0, 30.0, 40.0, 50.0)])
+        await board.click("#show-votes")
+        await board.wait_for_selector("#question figure .sketches path >> nth=2", state="attached")
+        (before,) = await board.evaluate(SKETCHED)
+        assert (before["says"], before["sketches"]) == ("Before the discussion: 3 sketches", 3)
+        assert before["middle"] == sorted(before["middle"], reverse=True), "they are higher from point to point"
+        assert before["measured"] == []
+        figures = [[2.0 * age, age, 3.0 * age] for age in (10.0, 20.0, 30.0, 40.0, 50.0)]
+        answer = {"given": None, "says": "", "note": "", "figures": figures, "marks": {}}
+        await held.session.room.note("answer", question=question.number, answer=answer)
+        await board.wait_for_selector("#question figure >> nth=1")
+        before, after = await board.evaluate(SKETCHED)
+        assert before["measured"] == before["middle"], "the second of three, and twice each age"
+        assert before["measured"] == after["measured"], "both to the same scale"
+        assert (after["says"], after["middle"]) == ("After it: 0 sketches", [])
 
 
 async def test_eight_pages_and_a_teacher(pages: Pages, tmp_path: Path) -> None:

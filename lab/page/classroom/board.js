@@ -4,6 +4,8 @@ import { strips } from "/lab/classroom/strips.js";
 import { poll } from "/lab/classroom/poll.js";
 import { result } from "/lab/classroom/result.js";
 import { seats } from "/lab/classroom/seats.js";
+import { understood, written } from "/lab/classroom/source.js";
+import { sure } from "/lab/classroom/sure.js";
 
 const byId = (id) => document.getElementById(id);
 const key = takeKey();
@@ -24,13 +26,29 @@ const line = channel("/class/board", () => ({ key }), {
 async function ask(what, rest) {
   try {
     const answer = await line.ask(what, rest);
-    byId("news").classList.remove("bad");
+    if (byId("news").classList.contains("bad")) { byId("news").classList.remove("bad"); show(); }
     return answer;
   } catch (error) {
     say(error.message);
     byId("news").classList.add("bad");
     return undefined;
   }
+}
+
+// The controls of a source, in that place. → {text: as the lab takes it, show(text)}
+function shape(place) {
+  place.append(byId("shape").content.cloneNode(true));
+  const [rate, size, rhythm] = place.querySelectorAll("select, input");
+  let shown = "";
+  return {
+    get text() { return written({ rhythm: rhythm.value, rate: rate.valueAsNumber, size: size.valueAsNumber }); },
+    show(text) {
+      if (text === shown) return;
+      shown = text;
+      const known = understood(text);
+      if (known) [rhythm.value, rate.value, size.value] = [known.rhythm, known.rate, known.size];
+    },
+  };
 }
 
 // Says it only when it is news, or a screen reader would never be silent.
@@ -41,6 +59,8 @@ function say(text) {
 const live = strips({ canvas: byId("canvas"), rows: byId("rows"), template: byId("strip"), ask });
 const votes = poll(byId("question"), ask);
 const found = result(byId("result"));
+const sent = shape(byId("sent")); // while nothing is measured
+const asked = shape(byId("asked")); // when something is
 const there = seats(byId("seats"), byId("seat"), ask);
 
 function show() {
@@ -78,7 +98,7 @@ function held() {
   const here = now.seats.filter(({ state }) => state !== "away").length;
   if (!byId("news").classList.contains("bad")) say(here === 1 ? "1 device is here" : `${here} devices are here`);
   door(now.door, now.seats.length === 0);
-  for (const [id, value] of [["source", now.source]]) if (document.activeElement !== byId(id) && byId(id).dataset.was !== value) byId(id).value = byId(id).dataset.was = value;
+  sent.show(now.source);
   ways();
   byId("choose").checked = now.choosing;
   progress(now.measuring);
@@ -139,7 +159,8 @@ function progress(measuring) {
 function running(lesson) {
   byId("running").hidden = !lesson;
   if (!lesson) return;
-  byId("run-says").textContent = ` is measured on this computer: `;
+  const { title } = lessons?.find(({ name }) => name === lesson.lesson) ?? { title: lesson.lesson };
+  byId("run-says").textContent = `“${title}” is measured on this computer: ${lesson.says}`;
   byId("running").querySelector("progress").value = lesson.planned ? lesson.done / lesson.planned : 0;
 }
 
@@ -161,8 +182,8 @@ function questions() {
 const on = (id, what, act) => byId(id).addEventListener(what, (event) => { event.preventDefault(); act(event); });
 
 on("shut", "click", () => ask("door", { open: byId("shut").dataset.open !== "true" }));
-on("new-code", "click", () => ask("new_code"));
-on("play", "click", () => ask("play", { source: byId("source").value }));
+sure(byId("new-code"), "The old one is void then", () => ask("new_code"));
+on("live-form", "submit", () => ask("play", { source: sent.text }));
 on("all-way", "change", ({ target }) => ask("lay", { transport: "", condition: target.value }));
 on("all-cut", "click", () => ask("cut", { transport: "" }));
 on("restart", "click", () => ask("restart"));
@@ -170,7 +191,7 @@ on("rotate", "click", () => ask("rotate"));
 on("stop", "click", () => ask("stop"));
 byId("choose").addEventListener("change", ({ target }) => ask("choosing", { allowed: target.checked }));
 on("measure-form", "submit", () => ask("measure", {
-  source: byId("with").value,
+  source: asked.text,
   seconds: byId("seconds").valueAsNumber,
   turns: byId("turns").checked ? now.lanes.length : 1,
 }));
@@ -180,7 +201,7 @@ on("asking", "submit", async () => {
 });
 byId("earlier").addEventListener("change", async ({ target }) => {
   const question = Number(target.value) === now.questions ? now.question : await ask("question", { number: Number(target.value) });
-  if (question) votes.show(question);
+  if (question) votes.show(question, question.number === now.questions);
 });
 byId("lesson").addEventListener("change", questions);
 on("teaching", "submit", () => ask("ask_of", { lesson: byId("lesson").value, question: byId("of-lesson").value }));
@@ -200,12 +221,7 @@ on("csv", "click", async () => {
   const text = await ask("csv");
   if (text !== undefined) download("class.csv", text, "text/csv");
 });
-on("end", "click", async () => {
-  if (byId("end").dataset.sure) { await ask("end"); return; }
-  byId("end").dataset.sure = "yes";
-  byId("end").textContent = "Really end it?";
-  setTimeout(() => { delete byId("end").dataset.sure; byId("end").textContent = "End the class"; }, 4000);
-});
+sure(byId("end"), "Really end it?", () => ask("end"));
 
 function download(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));

@@ -3,6 +3,7 @@ import { drawn, sketches } from "/lab/classroom/drawing.js";
 
 const make = (name, text = "", also = {}) => Object.assign(document.createElement(name), { textContent: text, ...also });
 const NEXT = { before: ["discuss", "Close, and discuss"], discuss: ["after", "Vote again"], after: ["shown", "Show the votes"] };
+const BACK = { discuss: "before", after: "discuss", shown: "after" };
 const SAYS = {
   before: "First vote: everybody for themselves.",
   discuss: "Talk about it with your neighbours.",
@@ -13,21 +14,21 @@ const ROUNDS = ["before", "after"];
 const WHEN = { before: "Before the discussion", after: "After it" };
 const BINS = 12;
 
-// → {show(question)}
+// → {show(question, last)}; last: whether it is the one that is asked, or an earlier one.
 export function poll(box, ask) {
   let current = "";
   let open = false; // whether votes are shown before the end
 
-  function show(question) {
-    const now = JSON.stringify([question, open]);
+  function show(question, last = true) {
+    const now = JSON.stringify([question, last, open]);
     if (now === current) return;
     current = now;
     const focused = box.contains(document.activeElement) ? document.activeElement.id : "";
-    box.replaceChildren(...(question ? parts(question) : [make("p", "No question has been asked yet.", { className: "soft" })]));
+    box.replaceChildren(...(question ? parts(question, last) : [make("p", "No question has been asked yet.", { className: "soft" })]));
     if (focused) document.getElementById(focused)?.focus();
   }
 
-  function parts(question) {
+  function parts(question, last) {
     const { text, phase, before, after, answer } = question;
     const counts = phase === "before" ? `${before.voted} have voted` : `${before.voted} have voted, ${after.voted} again`;
     const seen = phase === "shown" || open;
@@ -36,7 +37,7 @@ export function poll(box, ask) {
     else if (seen) bars.append(...(question.kind === "curve" ? curves(question) : values(question)));
     return [
       make("h3", text, { className: "asked" }), make("p", SAYS[phase], { className: "soft" }), bars,
-      make("p", counts), ...(answer ? truth(answer) : []), steps(question),
+      make("p", counts), ...(answer ? truth(answer) : []), steps(question, last),
     ];
   }
 
@@ -126,7 +127,7 @@ export function poll(box, ask) {
     return lines;
   }
 
-  function steps(question) {
+  function steps(question, last) {
     const row = make("div", "", { className: "row held" });
     const next = NEXT[question.phase];
     if (next) {
@@ -136,9 +137,14 @@ export function poll(box, ask) {
       row.append(button);
     }
     if (question.phase !== "shown") {
-      const button = make("button", open ? "Hide the votes" : "Show them now", { type: "button", id: "show-votes" });
+      const button = make("button", "Show them now", { type: "button", id: "show-votes" });
       button.setAttribute("aria-pressed", String(open));
       button.addEventListener("click", () => { open = !open; show(question); });
+      row.append(button);
+    }
+    if (last && BACK[question.phase] && !question.answer) {
+      const button = make("button", "Back", { type: "button", id: "last-phase", title: "As it was before the last step" });
+      button.addEventListener("click", () => { open = false; ask("phase", { phase: BACK[question.phase] }); });
       row.append(button);
     }
     const lesson = question.step.split("/")[0];
