@@ -207,6 +207,13 @@ def test_a_question_needs_answers(options: list[str]) -> None:
         asked(1, "Which?", options)
 
 
+def test_nothing_that_the_teacher_writes_is_cut_off() -> None:
+    assert asked(1, "w" * 300, ["a", "b" * 100]).options == ["a", "b" * 100]
+    for text, options, most in [("w" * 301, ["a", "b"], 300), ("Which?", ["a", "b" * 101], 100)]:
+        with pytest.raises(UserError, match=f"is too long: {most} characters are the most"):
+            asked(1, text, options)
+
+
 def test_tallies_count_the_last_vote_of_each_seat() -> None:
     question = asked(1, "Which?", ["a", "b", "c"])
     question.votes["before"] = {1: 0, 2: 2, 3: 2}
