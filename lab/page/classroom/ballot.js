@@ -2,7 +2,7 @@
 const HINTS = {
   before: "Vote by yourself, before you talk about it.",
   discuss: "Talk about it with your neighbours. Then you vote again.",
-  after: "Vote again. You may have changed your mind.",
+  after: "Vote again, also if it stays the same. You may have changed your mind.",
   shown: "The votes are on the board.",
 };
 
@@ -24,7 +24,8 @@ export function ballot(card, vote) {
     const round = phase === "before" || phase === "after" ? phase : null;
     const given = round ? votes[round] : votes.after ?? votes.before;
     const focused = card.contains(document.activeElement) ? document.activeElement.dataset.nth : undefined;
-    const said = make("p", round && given !== null ? "Your vote is kept. You may change it." : "", { className: "soft" });
+    const kept = question.kind === "choice" && round && given !== null; // other forms say it themselves
+    const said = make("p", kept ? "Your vote is kept. You may change it." : "", { className: "soft" });
     said.setAttribute("role", "status");
     const answer = question.kind === "choice" ? choice(question, round, given, (what) => send(question, round, what, said)) : other(question, round, given);
     const measured = question.says ? [make("p", `Measured: ${question.says}`, { className: "measured-truth" })] : [];
@@ -63,6 +64,7 @@ export function ballot(card, vote) {
         await vote({ question: question.number, round, vote: what });
       });
       form.kept(given ?? undefined, Boolean(round));
+      if (round === "after" && given === null && question.votes.before !== null) form.start(question.votes.before);
       place.replaceChildren(form.element);
     });
     return place;
