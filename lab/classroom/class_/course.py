@@ -86,7 +86,7 @@ class Course:
             raise UserError("predict first: ask one of the lesson's questions, and let the class vote")
         self.failed = ""
         self.measuring.occupied = f"the lesson {lesson.name}"
-        self.running = {"lesson": lesson.name, "done": 0, "planned": 0, "says": "it begins"}
+        self.running = {"lesson": lesson.name, "done": 0, "planned": 0, "says": "starting the browsers"}
         self._task = asyncio.create_task(self._run(lesson))
 
     async def stop(self) -> None:

@@ -96,8 +96,9 @@ def _kept(folder: Path) -> tuple[list[dict[str, Any]], Journal]:
 
 
 def _session(room: Room, lanes: Studio, opening: Opening, folder: Path) -> Session:
-    behind = "" if network.is_loopback(opening.sockets[0].getsockname()[0]) else "network"
-    return Session(room, Controls(lanes, behind), Door(), opening.origins[0], folder)
+    alone = network.is_loopback(opening.sockets[0].getsockname()[0])
+    networks = list(network.interfaces()) if alone else []
+    return Session(room, Controls(lanes, "" if alone else "network"), Door(), opening.origins[0], folder, networks)
 
 
 async def _ended(session: Session, telling: "asyncio.Task[None]") -> None:

@@ -1,4 +1,5 @@
 // The teacher's page: who is there, what arrives, what was measured, what was voted, and the controls.
+import { alone } from "/lab/classroom/alone.js";
 import { channel, takeKey } from "/lab/classroom/channel.js";
 import { strips } from "/lab/classroom/strips.js";
 import { poll } from "/lab/classroom/poll.js";
@@ -6,11 +7,13 @@ import { result } from "/lab/classroom/result.js";
 import { seats } from "/lab/classroom/seats.js";
 import { understood, written } from "/lab/classroom/source.js";
 import { sure } from "/lab/classroom/sure.js";
+import { timeLeft } from "/lab/classroom/timeleft.js";
 
 const byId = (id) => document.getElementById(id);
 const key = takeKey();
 let now = null;
 let lessons = null;
+let left = timeLeft();
 
 const line = channel("/class/board", () => ({ key }), {
   open() { if (!lessons) teach(); },
@@ -56,6 +59,7 @@ function say(text) {
   if (byId("news").textContent !== text) byId("news").textContent = text;
 }
 
+alone(byId("board"));
 const live = strips({ canvas: byId("canvas"), rows: byId("rows"), template: byId("strip"), ask });
 const votes = poll(byId("question"), ask);
 const found = result(byId("result"));
@@ -90,7 +94,7 @@ function earlier() {
     select.replaceChildren(...Array.from({ length: now.questions }, (_, nth) => new Option(nth + 1)));
     select.value = now.questions;
   }
-  if (Number(select.value || now.questions) === now.questions) votes.show(now.question);
+  if (Number(select.value || now.questions) === now.questions) votes.show(now.question, { busy: now.running });
 }
 
 // What there is only while the class is held
@@ -105,16 +109,19 @@ function held() {
   running(now.running);
 }
 
-function door({ code, origin, open, qr }, empty) {
+function door({ code, origin, open, qr, networks }, empty) {
   byId("address").textContent = origin.replace("http://", "");
   byId("code").textContent = `${code.slice(0, 3)} ${code.slice(3)}`;
   byId("closed").hidden = open;
   byId("shut").textContent = open ? "Close the door" : "Open the door";
   byId("shut").dataset.open = String(open);
   byId("nobody").hidden = !empty;
-  byId("loopback").hidden = !/^http:\/\/(127\.|localhost|\[::1\])/.test(origin);
+  const here = /^http:\/\/(127\.|localhost|\[::1\])/.test(origin);
+  byId("loopback").hidden = !here;
+  byId("cures").hidden = here;
+  byId("networks").textContent = networks.map((one) => `pushlab class --address ${one}`).join("\n") || "this computer is in none";
   byId("ports").textContent = `TCP to port ${new URL(origin).port} and the ports from ${now.ports[0]} to ${now.ports[1]}`;
-  drawCode(qr, `${origin} ${code}`);
+  drawCode(here ? [] : qr, `${origin} ${code}`); // a phone would look for it in itself
 }
 
 // As one path of squares, with the quiet zone of four that the standard asks for.
@@ -141,7 +148,8 @@ function ways() {
 function progress(measuring) {
   byId("progress").hidden = !measuring && !now.failed;
   byId("stop").hidden = !measuring;
-  byId("start").disabled = byId("rotate").disabled = byId("play").disabled = byId("restart").disabled = Boolean(measuring);
+  const busy = Boolean(measuring || now.running);
+  for (const id of ["start", "rotate", "play", "restart"]) byId(id).disabled = busy;
   const bar = byId("progress").querySelector("progress");
   bar.hidden = !measuring;
   if (!measuring) { byId("doing").textContent = now.failed; return; }
@@ -158,10 +166,12 @@ function progress(measuring) {
 
 function running(lesson) {
   byId("running").hidden = !lesson;
-  if (!lesson) return;
+  if (!lesson) { left = timeLeft(); return; }
   const { title } = lessons?.find(({ name }) => name === lesson.lesson) ?? { title: lesson.lesson };
-  byId("run-says").textContent = `“${title}” is measured on this computer: ${lesson.says}`;
-  byId("running").querySelector("progress").value = lesson.planned ? lesson.done / lesson.planned : 0;
+  byId("run-says").textContent = `“${title}” is measured on this computer: ${[lesson.says, left(lesson.done, lesson.planned)].filter(Boolean).join(" · ")}`;
+  const bar = byId("running").querySelector("progress");
+  if (lesson.planned) bar.value = lesson.done / lesson.planned;
+  else bar.removeAttribute("value"); // it moves, though nothing is known
 }
 
 // Lessons and their questions
@@ -201,7 +211,7 @@ on("asking", "submit", async () => {
 });
 byId("earlier").addEventListener("change", async ({ target }) => {
   const question = Number(target.value) === now.questions ? now.question : await ask("question", { number: Number(target.value) });
-  if (question) votes.show(question, question.number === now.questions);
+  if (question) votes.show(question, { earlier: question.number !== now.questions });
 });
 byId("lesson").addEventListener("change", questions);
 on("teaching", "submit", () => ask("ask_of", { lesson: byId("lesson").value, question: byId("of-lesson").value }));

@@ -2,6 +2,7 @@
 import { channel, takeKey } from "/lab/classroom/channel.js";
 import { asked } from "/lab/classroom/question.js";
 import { confronted, drawn, strip } from "/lab/classroom/drawing.js";
+import { timeLeft } from "/lab/classroom/timeleft.js";
 
 const REACHED = { predict: 0, run: 1, running: 1, see: 2, confront: 3 };
 const STEPS = ["predict", "run", "see", "confront"];
@@ -17,6 +18,7 @@ let lesson = null;
 let now = null;
 let dots = [];
 let forms = new Map();
+let left = timeLeft();
 
 const line = channel("/lesson/line", () => ({ key }), {
   open() { say(""); },
@@ -109,9 +111,12 @@ function ran() {
 }
 
 function went(progress) {
-  part("run", "progress").value = progress ? progress.done / progress.planned : 0;
+  const bar = part("run", "progress");
+  if (progress) bar.value = progress.done / progress.planned;
+  else bar.removeAttribute("value"); // it moves, though nothing is known
+  const later = progress ? left(progress.done, progress.planned) : "";
   const told = progress ? `${progress.done} of ${progress.planned}: ${progress.says}` : "Starting the browsers …";
-  part("run", ".says").textContent = told;
+  part("run", ".says").textContent = later ? `${told} · ${later}` : told;
 }
 
 function progressed(progress) {
@@ -202,7 +207,7 @@ function lead(before, stage) {
 
 function ask(what) { return line.ask(what).catch((error) => { say(error.message); }); }
 
-byId("go").onclick = () => { failed(""); ask("run"); };
+byId("go").onclick = () => { failed(""); left = timeLeft(); ask("run"); };
 byId("again").onclick = () => ask("again");
 
 byId("notes").onclick = async () => {

@@ -14,21 +14,21 @@ const ROUNDS = ["before", "after"];
 const WHEN = { before: "Before the discussion", after: "After it" };
 const BINS = 12;
 
-// → {show(question, last)}; last: whether it is the one that is asked, or an earlier one.
+// → {show(question, {earlier, busy})}; earlier: it is not asked any more; busy: a lesson is being run.
 export function poll(box, ask) {
   let current = "";
   let open = false; // whether votes are shown before the end
 
-  function show(question, last = true) {
-    const now = JSON.stringify([question, last, open]);
+  function show(question, { earlier = false, busy = false } = {}) {
+    const now = JSON.stringify([question, earlier, Boolean(busy), open]);
     if (now === current) return;
     current = now;
     const focused = box.contains(document.activeElement) ? document.activeElement.id : "";
-    box.replaceChildren(...(question ? parts(question, last) : [make("p", "No question has been asked yet.", { className: "soft" })]));
+    box.replaceChildren(...(question ? parts(question, earlier, busy) : [make("p", "No question has been asked yet.", { className: "soft" })]));
     if (focused) document.getElementById(focused)?.focus();
   }
 
-  function parts(question, last) {
+  function parts(question, earlier, busy) {
     const { text, phase, before, after, answer } = question;
     const counts = phase === "before" ? `${before.voted} have voted` : `${before.voted} have voted, ${after.voted} again`;
     const seen = phase === "shown" || open;
@@ -37,7 +37,7 @@ export function poll(box, ask) {
     else if (seen) bars.append(...(question.kind === "curve" ? curves(question) : values(question)));
     return [
       make("h3", text, { className: "asked" }), make("p", SAYS[phase], { className: "soft" }), bars,
-      make("p", counts), ...(answer ? truth(answer) : []), steps(question, last),
+      make("p", counts), ...(answer ? truth(answer) : []), steps(question, earlier, busy),
     ];
   }
 
@@ -127,7 +127,7 @@ export function poll(box, ask) {
     return lines;
   }
 
-  function steps(question, last) {
+  function steps(question, earlier, busy) {
     const row = make("div", "", { className: "row held" });
     const next = NEXT[question.phase];
     if (next) {
@@ -139,16 +139,16 @@ export function poll(box, ask) {
     if (question.phase !== "shown") {
       const button = make("button", "Show them now", { type: "button", id: "show-votes" });
       button.setAttribute("aria-pressed", String(open));
-      button.addEventListener("click", () => { open = !open; show(question); });
+      button.addEventListener("click", () => { open = !open; show(question, { earlier, busy }); });
       row.append(button);
     }
-    if (last && BACK[question.phase] && !question.answer) {
+    if (!earlier && BACK[question.phase] && !question.answer) {
       const button = make("button", "Back", { type: "button", id: "last-phase", title: "As it was before the last step" });
       button.addEventListener("click", () => { open = false; ask("phase", { phase: BACK[question.phase] }); });
       row.append(button);
     }
     const lesson = question.step.split("/")[0];
-    if (lesson && !question.answer) {
+    if (lesson && !question.answer && !busy) {
       const button = make("button", "Measure the answer", { type: "button", id: "run-lesson" });
       button.addEventListener("click", () => ask("run", { lesson }));
       row.append(button);

@@ -144,6 +144,8 @@ export function strips({ canvas, rows, template, ask }) {
     pen.strokeStyle = colours.line;
     pen.font = `${style.fontSize} ${style.fontFamily}`;
     pen.textBaseline = "bottom";
+    const room = (box.width / (ends[1] - ends[0])) / (parseFloat(style.fontSize) * 3); // labels between two decades
+    const every = Math.max(1, Math.ceil(1 / room));
     for (let decade = ends[0]; decade <= ends[1]; decade += 1) {
       const at = Math.round(x(10 ** decade)) + 0.5;
       pen.beginPath();
@@ -151,7 +153,7 @@ export function strips({ canvas, rows, template, ask }) {
       pen.lineTo(at, box.height - parseFloat(style.fontSize) * 1.4);
       pen.stroke();
       pen.textAlign = decade === ends[0] ? "left" : decade === ends[1] ? "right" : "center";
-      pen.fillText(`${Number((10 ** decade).toPrecision(1))}`, at, box.height);
+      if ((decade - ends[0]) % every === 0) pen.fillText(`${Number((10 ** decade).toPrecision(1))}`, at, box.height);
     }
   }
 
