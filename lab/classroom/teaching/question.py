@@ -312,7 +312,7 @@ class Curve(Question):
         mark: Mark = "open" if not told else "wrong" if "wrong" in parts else "right"
         share = f"by at most {self.tolerance * 100:g} %"
         tied = f"; of {len(parts) - told} this run does not tell" if told < len(parts) else ""
-        return Verdict(mark, f"{parts.count('right')} of {len(parts)} points are off {share}{tied}.", parts)
+        return Verdict(mark, f"{parts.count('right')} of {len(parts)} points are right: off {share}{tied}.", parts)
 
     def told(self, given: Any) -> str:
         return ", ".join(written(one, self.unit) for one in given)

@@ -16,9 +16,9 @@ let lessons = null;
 let left = timeLeft();
 
 const line = channel("/class/board", () => ({ key }), {
-  open() { if (!lessons) teach(); },
-  lost() { say("The class can’t be reached. This page tries again."); },
-  refused(why) { say(why); byId("board").hidden = true; },
+  open() { complain(""); if (!lessons) teach(); },
+  lost() { complain("The class can’t be reached: is pushlab still running? This page tries again."); },
+  refused(why) { complain(why); say(""); byId("board").hidden = true; },
   over() { line.close(); say("The class is over."); document.body.classList.add("stored"); },
   state(state) { now = state; show(); },
   result({ result: what }) { found.show(what, now?.lanes ?? []); },
@@ -29,11 +29,10 @@ const line = channel("/class/board", () => ({ key }), {
 async function ask(what, rest) {
   try {
     const answer = await line.ask(what, rest);
-    if (byId("news").classList.contains("bad")) { byId("news").classList.remove("bad"); show(); }
+    complain("");
     return answer;
   } catch (error) {
-    say(error.message);
-    byId("news").classList.add("bad");
+    complain(error.message);
     return undefined;
   }
 }
@@ -52,6 +51,10 @@ function shape(place) {
       if (known) [rhythm.value, rate.value, size.value] = [known.rhythm, known.rate, known.size];
     },
   };
+}
+
+function complain(sentence) {
+  byId("trouble").textContent = sentence;
 }
 
 // Says it only when it is news, or a screen reader would never be silent.
@@ -100,7 +103,7 @@ function earlier() {
 // What there is only while the class is held
 function held() {
   const here = now.seats.filter(({ state }) => state !== "away").length;
-  if (!byId("news").classList.contains("bad")) say(here === 1 ? "1 device is here" : `${here} devices are here`);
+  say(here === 1 ? "1 device is here" : `${here} devices are here`);
   door(now.door, now.seats.length === 0);
   sent.show(now.source);
   ways();

@@ -24,7 +24,6 @@ const byId = (id) => document.getElementById(id);
 // What went wrong with a request, or is wrong with the page, where everyone sees it.
 function complain(sentence) {
   byId("trouble").textContent = sentence;
-  byId("trouble").hidden = !sentence;
 }
 
 function status(text) {

@@ -21,15 +21,15 @@ let forms = new Map();
 let left = timeLeft();
 
 const line = channel("/lesson/line", () => ({ key }), {
-  open() { say(""); },
-  lost(why) { say(`${why}: trying again …`); },
-  refused(why) { say(why); },
+  open() { complain(""); },
+  lost(why) { complain(`pushlab doesn't answer (${why}): is it still running? This page tries again.`); },
+  refused(why) { complain(why); },
   lesson(told) { lesson = told; shown(told); },
   state(told) { stated(told); },
   progress(told) { progressed(told); },
 });
 
-function say(sentence) { byId("line").textContent = sentence; }
+function complain(sentence) { byId("trouble").textContent = sentence; }
 
 // What the server has rendered of the lesson's own Markdown, in which markup is text already.
 function fill(element, html) { element.innerHTML = html; }
@@ -196,23 +196,31 @@ function claimed({ mark, says, long }) {
   return made;
 }
 
-// Where it goes on, after a step that was just made.
+// Where it goes on, after a step that was just made: once everything has its size.
 function lead(before, stage) {
   const to = { run: before === "predict" && "run", see: "see", confront: "confront", predict: "story" }[stage];
   if (!to) return;
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  byId(to).scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
-  say(stage === "see" ? "The run is over: what did you see?" : "");
+  const place = stage === "see" ? withDots() : byId(to);
+  requestAnimationFrame(() => requestAnimationFrame(() => place.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" })));
+  byId("news").textContent = stage === "see" ? "The run is over: what did you see?" : "";
 }
 
-function ask(what) { return line.ask(what).catch((error) => { say(error.message); }); }
+// What was seen is asked where it still can be seen, if both have room.
+function withDots() {
+  const [dots, see] = [part("run", ".dots"), byId("see")];
+  const high = see.getBoundingClientRect().bottom - dots.getBoundingClientRect().top;
+  return dots.hidden || high > innerHeight ? see : dots;
+}
+
+function ask(what) { return line.ask(what).then(() => complain(""), (error) => complain(error.message)); }
 
 byId("go").onclick = () => { failed(""); left = timeLeft(); ask("run"); };
 byId("again").onclick = () => ask("again");
 
 byId("notes").onclick = async () => {
   const open = byId("noted").hidden;
-  if (open) fill(byId("noted"), (await ask("notes")) ?? "");
+  if (open) fill(byId("noted"), await line.ask("notes").catch(() => ""));
   byId("noted").hidden = !open;
   byId("notes").setAttribute("aria-expanded", String(open));
   byId("notes").textContent = open ? "Hide the notes" : "Show the notes";
