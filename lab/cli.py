@@ -304,8 +304,16 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON, for
     return int(not any(finding.state == "ok" for finding in findings if finding.what in BROWSERS))
 
 
-lesson_app = typer.Typer(name="lesson", help="Lessons: predict, run, see, confront, explain.", no_args_is_help=True)
+lesson_app = typer.Typer(name="lesson", help="Lessons: predict, run, see, confront, explain.")
 app.add_typer(lesson_app)
+
+
+@lesson_app.callback(invoke_without_command=True)
+def lesson(context: typer.Context) -> None:
+    """Show which lessons there are, if nothing else is asked for."""
+    if context.invoked_subcommand is None:
+        list_lessons()
+        tell("pushlab lesson run NAME opens one")
 
 
 @lesson_app.command(name="list")
@@ -319,7 +327,7 @@ def list_lessons() -> None:
 
 @lesson_app.command(name="run")
 def run_lesson(
-    name: Annotated[str, typer.Argument(help="A lesson's name, as `pushlab lesson list` shows it.")],
+    name: Annotated[str, typer.Argument(help="A lesson's name, as `pushlab lesson list` shows it.")] = "",
     port: Annotated[
         int, typer.Option(parser=whole(0, 65535), metavar="<int>", help="Where the page is found; 0 = a free one.")
     ] = 0,
@@ -330,7 +338,10 @@ def run_lesson(
     from lab.classroom.teaching import lecture  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
-    chosen = written.shelf().lesson(name)
+    known = written.shelf()
+    if not name:
+        raise UserError(f"name a lesson: there are {', '.join(known.lessons)}")
+    chosen = known.lesson(name)
     run(lecture.run(chosen, port, tell, browser=not no_browser))
 
 
@@ -389,7 +400,10 @@ def class_(  # noqa: PLR0913  (the command's options)
         typer.Option(help="Interface or address at which students join: wlan0, 192.168.1.5; loopback if none."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(parser=whole(0, 65535), metavar="<int>", help="8000 if not given; 0 = a free one.")
+        int | None,
+        typer.Option(
+            parser=whole(0, 65535), metavar="<int>", help="8000 if not given, or the next that is free; 0 = any."
+        ),
     ] = None,
     transport: Annotated[list[str] | None, typer.Option(help="Only these; several with commas, or repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the class, by default one in results/.")] = None,
@@ -413,8 +427,9 @@ def class_(  # noqa: PLR0913  (the command's options)
         its_address, its_port, names = school.before(resume)
         at, port = at if address else its_address, its_port if port is None else port
     folder = resume or (session.fresh(out) if out else session.dated("class"))
-    place = Place(at, school.PORT if port is None else port)
-    run(school.hold(place, folder, school.chosen(names), tell, browser=not no_browser))
+    among = school.chosen(names)
+    place = Place(at, school.usual_port(at, len(among)) if port is None else port)
+    run(school.hold(place, folder, among, tell, browser=not no_browser))
 
 
 # What the commands are made of

@@ -606,9 +606,10 @@ async def test_a_lesson_is_open_until_ctrl_c() -> None:
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
-def test_the_list_has_every_lesson(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [[], ["list"]])
+def test_the_list_has_every_lesson(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["lesson", "list"])
+        main(["lesson", *command])
     assert caught.value.code == 0
     table = capsys.readouterr().out
     assert all(name in table for name in shelf().lessons)

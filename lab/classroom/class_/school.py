@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from lab.classroom.host import Host, Opening, Place, Tell, browsing, hosting, st
 from lab.classroom.studio import Studio, studio
 from lab.errors import UserError
 from lab.live import offer
+from lab.server import listen
 from lab.transport import Subject, discover, subject, subjects
 
-PORT = 8000
+PORTS = range(8000, 8100, 10)
 BOARD = "/lab/classroom/board.html"
 
 
@@ -56,6 +57,16 @@ def chosen(names: Sequence[str]) -> dict[str, Subject]:
 
 def _for_browsers(one: Subject) -> bool:
     return one.found.module is not None and (one.found.folder / "client.js").exists()
+
+
+def usual_port(address: str, lanes: int) -> int:
+    """Where a class is if nobody has chosen: 8000, or where that or one of the next for its lanes is taken, 8010, …"""
+    for port in PORTS:
+        with suppress(UserError):
+            for one in listen(address, port, 1 + lanes):
+                one.close()
+            return port
+    return PORTS[0]  # where it says what is wrong
 
 
 @asynccontextmanager
@@ -127,8 +138,14 @@ async def hold(place: Place, folder: Path, transports: Mapping[str, Subject], te
         tell(f"it is kept in {folder}; Ctrl-C ends it")
         async with browsing(open_.board, tell, wanted=browser):
             await _until_over(session, ending)
-    measured = len(session.room.measurements)
-    tell(f"the class is over: pushlab report {folder}" if measured else f"the class is over: {folder} has its votes")
+    tell(f"the class is over: {_left(session.room, folder)}")
+
+
+def _left(room: Room, folder: Path) -> str:
+    """What there is of it, and what to do with it."""
+    if room.measurements:
+        return f"pushlab report {folder} makes its report, pushlab class --replay {folder} shows it"
+    return f"pushlab class --replay {folder} shows its votes" if room.questions else "nothing was measured or asked"
 
 
 def _about(place: Place) -> list[str]:
