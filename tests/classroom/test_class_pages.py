@@ -211,6 +211,37 @@ async def test_the_board_shows_every_sketch_their_middle_and_what_was_measured(p
         assert (after["says"], after["middle"]) == ("After it: 0 sketches", [])
 
 
+async def test_of_a_stored_class_no_vote_is_hidden(pages: Pages, tmp_path: Path) -> None:
+    async with a_class(tmp_path, "sse") as held, device(held) as one:
+        await held.session.room.ask("Which?", ["a", "b"])
+        await told([one], lambda asked: asked["phase"] == "before")
+        await one.vote(1)
+    async with school.shown(Place(), tmp_path) as (_, url):
+        board = await pages.page(await pages.context("chromium"), url)
+        await counted(board, ["0", "1"])
+        await board.close()
+
+
+async def test_one_card_is_shown_alone_and_a_seat_is_taken_away_by_the_second_press(
+    pages: Pages, tmp_path: Path
+) -> None:
+    shown = "[...document.querySelectorAll('#board > .card')].filter(one => one.checkVisibility()).map(one => one.id)"
+    async with a_class(tmp_path, "sse") as held, device(held, "Ada"):
+        board = await pages.board(held)
+        cards = await board.evaluate(shown)
+        await board.click("#votes .only")
+        assert await board.evaluate(shown) == ["votes"]
+        await board.keyboard.press("Escape")
+        assert await board.evaluate(shown) == cards == ["door", "live", "measure", "votes", "devices"]
+        take = board.locator(".seat button")
+        await take.click()
+        assert await take.inner_text() == "Take the seat away?"
+        assert not held.session.room.seats[1].removed
+        await take.click()
+        await board.wait_for_selector(".seat", state="detached")
+        assert held.session.room.seats[1].removed
+
+
 async def test_eight_pages_and_a_teacher(pages: Pages, tmp_path: Path) -> None:
     await a_lesson(pages, tmp_path, chromium=6, firefox=2, seconds=1)
 

@@ -88,6 +88,7 @@ class Session:
             "measuring": self._progress(),
             "failed": self.measuring.failed or self.course.failed,
             "running": self.course.running,
+            "folder": str(self.folder),
             **kept(self.room),
         }
 

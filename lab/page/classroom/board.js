@@ -19,7 +19,13 @@ const line = channel("/class/board", () => ({ key }), {
   open() { complain(""); if (!lessons) teach(); },
   lost() { complain("The class can’t be reached: is pushlab still running? This page tries again."); },
   refused(why) { complain(why); say(""); byId("board").hidden = true; },
-  over() { line.close(); say("The class is over."); document.body.classList.add("stored"); },
+  over() {
+    line.close();
+    document.body.classList.add("stored");
+    byId("csv").hidden = true;
+    say(`The class is over. It is kept in ${now.folder}.`);
+    earlier(true);
+  },
   state(state) { now = state; show(); },
   result({ result: what }) { found.show(what, now?.lanes ?? []); },
   came({ points }) { live.add(points); },
@@ -90,14 +96,14 @@ function show() {
 }
 
 // The question on the board is the last one, unless an earlier one was chosen.
-function earlier() {
+function earlier(over = now.stored) {
   const select = byId("earlier");
   byId("earlier-label").hidden = now.questions < 2;
   if (select.length !== now.questions) {
     select.replaceChildren(...Array.from({ length: now.questions }, (_, nth) => new Option(nth + 1)));
     select.value = now.questions;
   }
-  if (Number(select.value || now.questions) === now.questions) votes.show(now.question, { busy: now.running });
+  if (Number(select.value || now.questions) === now.questions) votes.show(now.question, { busy: now.running, over });
 }
 
 // What there is only while the class is held
@@ -214,7 +220,7 @@ on("asking", "submit", async () => {
 });
 byId("earlier").addEventListener("change", async ({ target }) => {
   const question = Number(target.value) === now.questions ? now.question : await ask("question", { number: Number(target.value) });
-  if (question) votes.show(question, { earlier: question.number !== now.questions });
+  if (question) votes.show(question, { earlier: question.number !== now.questions, over: now.stored });
 });
 byId("lesson").addEventListener("change", questions);
 on("teaching", "submit", () => ask("ask_of", { lesson: byId("lesson").value, question: byId("of-lesson").value }));

@@ -14,29 +14,30 @@ const ROUNDS = ["before", "after"];
 const WHEN = { before: "Before the discussion", after: "After it" };
 const BINS = 12;
 
-// → {show(question, {earlier, busy})}; earlier: it is not asked any more; busy: a lesson is being run.
+// → {show(question, {earlier, busy, over})}; earlier: it is not asked any more; busy: a lesson is being run; over: so is the
+// class, and nothing is to be hidden.
 export function poll(box, ask) {
   let current = "";
   let open = false; // whether votes are shown before the end
 
-  function show(question, { earlier = false, busy = false } = {}) {
-    const now = JSON.stringify([question, earlier, Boolean(busy), open]);
+  function show(question, { earlier = false, busy = false, over = false } = {}) {
+    const now = JSON.stringify([question, earlier, Boolean(busy), over, open]);
     if (now === current) return;
     current = now;
     const focused = box.contains(document.activeElement) ? document.activeElement.id : "";
-    box.replaceChildren(...(question ? parts(question, earlier, busy) : [make("p", "No question has been asked yet.", { className: "soft" })]));
+    box.replaceChildren(...(question ? parts(question, earlier, busy, over) : [make("p", "No question has been asked yet.", { className: "soft" })]));
     if (focused) document.getElementById(focused)?.focus();
   }
 
-  function parts(question, earlier, busy) {
+  function parts(question, earlier, busy, over) {
     const { text, phase, before, after, answer } = question;
     const counts = phase === "before" ? `${before.voted} have voted` : `${before.voted} have voted, ${after.voted} again`;
-    const seen = phase === "shown" || open;
+    const seen = phase === "shown" || open || over;
     const bars = make("div", "", { className: "bars" });
     if (question.options.length) bars.append(...question.options.map((option, nth) => bar(option, nth, question, seen)));
     else if (seen) bars.append(...(question.kind === "curve" ? curves(question) : values(question)));
     return [
-      make("h3", text, { className: "asked" }), make("p", SAYS[phase], { className: "soft" }), bars,
+      make("h3", text, { className: "asked" }), make("p", SAYS[over ? "shown" : phase], { className: "soft" }), bars,
       make("p", counts), ...(answer ? truth(answer) : []), steps(question, earlier, busy),
     ];
   }
