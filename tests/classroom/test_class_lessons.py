@@ -64,7 +64,7 @@ async def test_predictions_are_judged_by_what_was_measured(tmp_path: Path, monke
         assert answer["given"] == 250.0
         assert answer["figures"] == [[250.0, 245.0, 256.0]]
         assert answer["marks"] == {"before": {"wrong": 1, "right": 1}, "after": {"wrong": 1, "right": 1}}
-        await told([ada], lambda question: "250 ms" in question["says"])
+        await told([ada], lambda question: "250 ms" in (question["answer"] or {}).get("says", ""))
         assert teacher.told["state"]["question"]["phase"] == "shown"
 
 

@@ -211,6 +211,28 @@ async def test_the_board_shows_every_sketch_their_middle_and_what_was_measured(p
         assert (after["says"], after["middle"]) == ("After it: 0 sketches", [])
 
 
+async def test_a_student_begins_anew_with_the_first_vote_and_sees_what_was_measured_beside_it(
+    pages: Pages, tmp_path: Path
+) -> None:
+    async with a_class(tmp_path, "sse") as held:
+        room, student = held.session.room, await pages.student(held, "chromium")
+        question = await held.session.course.ask("polling", "median")
+        await student.fill("#ballot input", "500")
+        await student.click("#ballot button.main")
+        await student.wait_for_selector("#ballot .is-kept")
+        await room.go_on("after")
+        await student.wait_for_selector("#ballot :text('Vote again')")
+        await student.wait_for_function("document.querySelector('#ballot input').value === '500'")
+        assert not await student.is_visible("#ballot .is-kept"), "it is not given yet"
+        await student.click("#ballot button.main")
+        await student.wait_for_selector("#ballot .is-kept")
+        answer = {"given": 250.0, "says": "250 ms", "note": "", "figures": [[250.0, 245.0, 256.0]], "marks": {}}
+        await room.note("answer", question=question.number, answer=answer)
+        await student.wait_for_selector("#ballot .drawing svg")
+        assert await student.text_content("#ballot .drawing text.given") == "what you said: 500 ms"
+        assert await student.text_content("#ballot .drawing text.measured") == "measured: 250 ms"
+
+
 async def test_of_a_stored_class_no_vote_is_hidden(pages: Pages, tmp_path: Path) -> None:
     async with a_class(tmp_path, "sse") as held, device(held) as one:
         await held.session.room.ask("Which?", ["a", "b"])

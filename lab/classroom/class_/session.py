@@ -161,7 +161,8 @@ class Session:
         if not question:
             return None
         votes = {round_: votes.get(seat.number) for round_, votes in question.votes.items()}
-        return asked(question) | {"votes": votes, "says": question.answer.get("says", "")}
+        answer = {key: question.answer[key] for key in ("given", "figures", "says")} if question.answer else None
+        return asked(question) | {"votes": votes, "answer": answer}
 
 
 def kept(room: Room) -> dict[str, Any]:

@@ -1,4 +1,6 @@
 // The question that is asked, and a vote: one before the discussion, one after it.
+import { confronted, drawn, told } from "/lab/classroom/drawing.js";
+
 const HINTS = {
   before: "Vote by yourself, before you talk about it.",
   discuss: "Talk about it with your neighbours. Then you vote again.",
@@ -28,9 +30,20 @@ export function ballot(card, vote) {
     const said = make("p", kept ? "Your vote is kept. You may change it." : "", { className: "soft" });
     said.setAttribute("role", "status");
     const answer = question.kind === "choice" ? choice(question, round, given, (what) => send(question, round, what, said)) : other(question, round, given);
-    const measured = question.says ? [make("p", `Measured: ${question.says}`, { className: "measured-truth" })] : [];
+    const measured = question.answer ? confrontation(question, given) : [];
     card.replaceChildren(make("h2", text), make("p", HINTS[phase], { className: "soft" }), answer, ...measured, said);
     if (focused !== undefined) card.querySelector(`[data-nth="${focused}"]`)?.focus();
+  }
+
+  // What was measured, and what this device has said beside it.
+  function confrontation(question, given) {
+    const { unit, answer: { says, figures } } = question;
+    const parts = [make("p", `Measured: ${says}`, { className: "measured-truth" })];
+    if (given === null || question.kind === "choice") return parts;
+    const known = figures.map(([value, low, high]) => ({ value, low, high, text: value === null ? "not measured" : `${told(value)} ${unit}` }));
+    const place = make("div", "", { className: "drawing" });
+    drawn(place, (size) => confronted({ ...question, ask: question.text, labels: question.options, given, figures: known }, size));
+    return [place, ...parts];
   }
 
   async function send({ number }, round, what, said) {
@@ -43,12 +56,13 @@ export function ballot(card, vote) {
     }
   }
 
-  function choice({ options, votes }, round, given, give) {
+  function choice({ options, votes, answer }, round, given, give) {
     const list = make("div", "", { className: "options" });
     list.append(...options.map((text, nth) => {
       const button = make("button", text, { type: "button", disabled: !round });
       button.dataset.nth = nth;
       button.setAttribute("aria-pressed", String(given === nth));
+      if (answer?.given === nth) button.append(make("span", "measured", { className: "right" }));
       if (round === "after" && votes.before === nth) button.append(make("span", "your first vote", { className: "soft" }));
       button.addEventListener("click", () => give(nth));
       return button;
