@@ -305,7 +305,7 @@ def _waiting(spec: SourceSpec) -> str:
     """Why nothing comes of it yet, where that is plain."""
     of = spec.options.get("of")
     if isinstance(of, Followed) and not of.existed:
-        return f"{of.path} is not there: its lines come as soon as it is"
+        return f"{of.path.name} is not there yet"
     return ""
 
 
