@@ -27,7 +27,16 @@ from lab.classroom.teaching.figure import Figure, number
 from lab.classroom.teaching.handout import handout
 from lab.classroom.teaching.lecture import Lecture, lecturing, state
 from lab.classroom.teaching.lesson import EXPLAIN, LESSONS, TEACHER, Lesson, Shelf, read, shelf
-from lab.classroom.teaching.measured import Measured, answer, check_prediction, claimed, judged, measured, unavailable
+from lab.classroom.teaching.measured import (
+    Measured,
+    Progress,
+    answer,
+    check_prediction,
+    claimed,
+    judged,
+    measured,
+    unavailable,
+)
 from lab.cli import main
 from lab.errors import UserError
 
@@ -472,15 +481,15 @@ def test_a_curve_is_judged_point_by_point(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "raw", "complaint"),
     [
-        ("held", 101, "held: 101 is no plausible answer; it must be a number from 0 to 100 ms"),
+        ("held", 101, "101 is no plausible answer; it must be a number from 0 to 100 ms"),
         ("held", -1, "-1 is no plausible answer"),
-        ("held", None, "None is no plausible answer"),
+        ("held", None, "no number has been entered yet; it must be a number from 0"),
         ("held", True, "True is no plausible answer"),
         ("held", float("nan"), "nan is no plausible answer"),
         ("held", "3", "'3' is no plausible answer"),
         ("times", 3, "3 is none of the 3 there are"),
         ("times", -1, "-1 is none of the 3"),
-        ("times", None, "None is none of the 3"),
+        ("times", None, "none of the 3 has been chosen yet"),
         ("order", [0, 1], "it must be a list of 3"),
         ("order", [0, 1, 1], "has an item twice"),
         ("order", [0, 1, 3], "3 is none of the 3"),
@@ -771,6 +780,19 @@ async def kept(page: Any, count: int, where: str) -> None:
     await page.wait_for_function(
         "([where, count]) => document.querySelectorAll(`${where} .is-kept`).length === count", arg=[where, count]
     )
+
+
+async def test_what_experiments_observe_can_be_read_when_they_are_over(engines: Engines, tmp_path: Path) -> None:
+    async with lecturing(written(tmp_path, NATIVE), results=tmp_path / "results") as (host, lecture):
+        for name, given in GIVEN.items():
+            lecture.attempt.predict(name, given)
+        figures = dict.fromkeys(lecture.lesson.values, Figure(3.0, 2.0, 4.0, unit="ms"))
+        lecture.attempt.measured = Measured("made_up", 0, "", figures)
+        said = [Progress(1, 3, "a trial"), *(Progress(n, 3, f"{n} <b>saw</b>", observed=True) for n in (2, 3))]
+        lecture.attempt.progress = said
+        async with opened(engines, "chromium", host.url) as page:
+            await page.wait_for_selector("#see .body:not([hidden])")
+            assert await page.locator("#run .sentences li").all_inner_texts() == ["2 <b>saw</b>", "3 <b>saw</b>"]
 
 
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])

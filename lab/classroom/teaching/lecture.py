@@ -248,7 +248,6 @@ def _confronted(attempt: Attempt, of: Measured) -> dict[str, Any]:
         "try": html(lesson.text[TRY]),
         "claims": [{"mark": one.mark, "says": inline(one.says), "long": one.figure.with_interval}
                    for one in claimed(lesson, of)],
-        "says": list(of.seen),
     }  # fmt: skip
 
 

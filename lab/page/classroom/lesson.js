@@ -17,6 +17,7 @@ const key = takeKey();
 let lesson = null;
 let now = null;
 let dots = [];
+let sentences = []; // what experiments have observed, to be read for longer than they take
 let forms = new Map();
 let left = timeLeft();
 
@@ -64,6 +65,7 @@ function stated(told) {
   const before = now?.stage;
   now = told;
   dots = told.progress.flatMap((one) => one.dots);
+  sentences = told.progress.filter(({ observed }) => observed).map(({ says }) => says);
   for (const step of document.querySelectorAll("#steps li")) mark(step);
   predicted();
   ran();
@@ -121,11 +123,14 @@ function went(progress) {
 
 function progressed(progress) {
   dots.push(...progress.dots);
+  if (progress.observed) sentences.push(progress.says);
   went(progress);
   draw();
 }
 
 function draw() {
+  part("run", ".sentences").hidden = !sentences.length;
+  part("run", ".sentences").replaceChildren(...sentences.map(item));
   const figure = part("run", ".dots");
   const rows = lesson.shown;
   figure.hidden = !rows || REACHED[now.stage] < 1 || !(dots.length || now.figures);
@@ -143,7 +148,7 @@ function held(rows) {
   return Object.fromEntries(rows.rows.map(({ value }) => [value, of(value)]));
 }
 
-function explained({ confronted: predictions, seen, explain, claims, says, folder, try: commands }) {
+function explained({ confronted: predictions, seen, explain, claims, folder, try: commands }) {
   const titled = (title) => { const made = document.createElement("h3"); made.textContent = title; return made; };
   part("confront", ".body").replaceChildren(
     titled("What you predicted"), ...predictions.map(confrontation),
@@ -151,8 +156,6 @@ function explained({ confronted: predictions, seen, explain, claims, says, folde
   );
   fill(part("explain", ".prose"), explain);
   part("explain", ".claims").replaceChildren(...claims.map(claimed));
-  part("explain", ".observed").hidden = !says.length;
-  part("explain", ".observed ul").replaceChildren(...says.map((one) => item(one)));
   fill(part("try", ".prose"), commands);
   part("try", ".kept").textContent = `What was measured here is kept in ${folder}.`;
 }
