@@ -200,9 +200,14 @@ class _Running:
             if isinstance(of, OfExperiment) and seen.observation and self._is_of(of, seen.spot):
                 number = observed(of, seen.observation)
                 dots += [Dot(name, nth, number * value.scale)] if number is not None else []
-        cured = " with the cure" if seen.spot.cured else ""
         says = seen.observation.says if seen.observation else f"{seen.state}: {seen.reason}"
-        self._tell(f"{seen.spot.subject} in {seen.spot.engine}{cured}: {says}", dots, observed=True)
+        self._tell(f"{self._who(seen.spot)}: {says}", dots, observed=True)
+
+    def _who(self, spot: Spot) -> str:
+        """In the words of the page."""
+        several = len({engine for one in self.way.experiments for engine in one.engines}) > 1
+        where = f" in {spot.engine}" if several else ""
+        return f"{self.way.subjects[spot.subject].title}{where}{', with the cure' * spot.cured}"
 
     def _is_of(self, of: OfExperiment, spot: Spot) -> bool:
         one, (subject, engine, cured) = self.way.spot(of)

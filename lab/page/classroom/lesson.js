@@ -204,16 +204,16 @@ function lead(before, stage) {
   const to = { run: before === "predict" && "run", see: "see", confront: "confront", predict: "story" }[stage];
   if (!to) return;
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const place = stage === "see" ? withDots() : byId(to);
+  const place = stage === "see" ? seen() : byId(to);
   requestAnimationFrame(() => requestAnimationFrame(() => place.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" })));
   byId("news").textContent = stage === "see" ? "The run is over: what did you see?" : "";
 }
 
-// What was seen is asked where it still can be seen, if both have room.
-function withDots() {
-  const [dots, see] = [part("run", ".dots"), byId("see")];
-  const high = see.getBoundingClientRect().bottom - dots.getBoundingClientRect().top;
-  return dots.hidden || high > innerHeight ? see : dots;
+// What was seen is asked where it still can be seen, as far as there is room: dots and sentences, or these alone.
+function seen() {
+  const see = byId("see");
+  const fits = (one) => !one.hidden && see.getBoundingClientRect().bottom - one.getBoundingClientRect().top < innerHeight;
+  return [".dots", ".sentences"].map((one) => part("run", one)).find(fits) ?? see;
 }
 
 function ask(what) { return line.ask(what).then(() => complain(""), (error) => complain(error.message)); }
