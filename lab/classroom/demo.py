@@ -1,6 +1,7 @@
 """The live demonstration: one source, a lane for each transport, and what a teacher may break."""
 
 import asyncio
+import json
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
@@ -91,18 +92,34 @@ def checked(text: str) -> SourceSpec:
     spec = _bounded(sources.parse(text))
     if spec.kind == "http" or spec.options.get("of", "") is None:
         raise UserError(f"source {text!r} is not for the demo: type an event, or follow a file with lines:FILE")
-    rate = spec.options.get("most") or spec.options.get("rate", 0) * (
-        spec.options["count"] if spec.kind == "bursts" else 1
-    )
-    size = spec.options.get("size", 0)
-    for given, most, unit in (
-        (rate, MOST_RATE, "events/s"),
-        (size, MOST_SIZE, "bytes"),
-        (spec.options.get("bytes", rate * size), MOST_BYTES, "B/s"),
-    ):
+    rate, size, bytes_ = _load(spec)
+    for given, most, unit in ((rate, MOST_RATE, "events/s"), (size, MOST_SIZE, "bytes"), (bytes_, MOST_BYTES, "B/s")):
         if given > most:
             raise UserError(f"source {text!r} makes {given:.9g} {unit}: {most:.9g} are the most that the demo takes")
     return spec
+
+
+def _load(spec: SourceSpec) -> tuple[float, int, float]:
+    """Events in a second, bytes of the largest, and bytes in a second, at most."""
+    options = spec.options
+    if spec.kind == "lines":
+        return options["most"], 0, options["bytes"]
+    if spec.kind == "replay":
+        return _densest([(due / options["factor"], len(json.dumps(data))) for due, data in options["of"]])
+    rate = options["rate"] * (options["count"] if spec.kind == "bursts" else 1)
+    return rate, options["size"], rate * options["size"]
+
+
+def _densest(events: Sequence[tuple[float, int]]) -> tuple[int, int, int]:
+    """Of events, each its instant (ns) and its bytes: the most in any second, the largest, and the most bytes."""
+    most, most_bytes, bytes_, first = 0, 0, 0, 0
+    for nth, (due, size) in enumerate(events):
+        bytes_ += size
+        while events[first][0] <= due - 1e9:
+            bytes_ -= events[first][1]
+            first += 1
+        most, most_bytes = max(most, nth + 1 - first), max(most_bytes, bytes_)
+    return most, max(size for _, size in events), most_bytes
 
 
 def _bounded(spec: SourceSpec) -> SourceSpec:

@@ -574,6 +574,16 @@ def test_what_can_be_borne_is_not(source: str) -> None:
     assert checked(source).text == source
 
 
+def test_a_recorded_trace_is_as_dense_as_lanes_can_bear_at_its_densest(tmp_path: Path) -> None:
+    dues = [0, *(10**9 + n * 10**6 for n in range(199)), 3 * 10**9]
+    (tmp_path / "trace").write_text("".join(json.dumps({"due": due, "data": "x"}) + "\n" for due in dues))
+    replay = f"replay:{tmp_path}/trace"
+    assert checked(replay).text == replay
+    assert checked(f"{replay},factor=2").text.endswith("factor=2"), "the first and the 199 are 200 in a second then"
+    with pytest.raises(UserError, match="201 events/s: 200 are the most"):
+        checked(f"{replay},factor=4")
+
+
 def test_a_file_that_is_followed_is_read_no_faster_than_lanes_can_bear(tmp_path: Path) -> None:
     (tmp_path / "real.log").touch()
     followed = f"lines:{tmp_path}/real.log"
