@@ -449,6 +449,27 @@ async def test_it_can_be_used_by_keyboard(engines: Engines, demo: Demo) -> None:
         await page.wait_for_function("() => document.querySelector('#news').textContent.includes('Cut at')")
 
 
+GROUND = "getComputedStyle(document.body).backgroundColor"
+
+
+@pytest.mark.parametrize("path", ["index.html", "classroom/demo.html", "classroom/board.html", "classroom/lesson.html"])
+async def test_every_page_has_the_same_switches_and_keeps_them(path: str, engines: Engines, demo: Demo) -> None:
+    async with opened(engines, "chromium", f"{demo.host.origins[0]}/lab/{path}", broken=True) as page:
+        await page.emulate_media(color_scheme="light")
+        light = await page.evaluate(GROUND)
+        assert await page.locator(".top .controls #theme").inner_text() == "Dark"
+        await page.click("#theme")
+        await page.click("#large")
+        await page.reload()
+        assert await page.evaluate(GROUND) != light
+        assert await page.evaluate("getComputedStyle(document.documentElement).fontSize") == "24px"
+        assert await page.get_attribute("#large", "aria-pressed") == "true"
+        await page.emulate_media(color_scheme="dark")
+        await page.click("#theme")
+        assert await page.evaluate(GROUND) == light, "against what the system says"
+        await page.evaluate("localStorage.clear()")
+
+
 @pytest.mark.parametrize("type_", ["normal", "large"])
 async def test_it_fits_a_phone(type_: str, engines: Engines, demo: Demo) -> None:
     await show(demo, "steady:rate=50")
@@ -461,18 +482,6 @@ async def test_it_fits_a_phone(type_: str, engines: Engines, demo: Demo) -> None
             await page.click(f".lane [data-panel={panel}]")
         await page.wait_for_selector("figure")
         assert await page.evaluate("document.documentElement.scrollWidth") == 360
-        await page.evaluate("localStorage.clear()")
-
-
-async def test_it_is_light_or_dark_as_one_likes(engines: Engines, demo: Demo) -> None:
-    async with opened(engines, "chromium", demo.host.url) as page:
-        await all_open(page)
-        ground = "getComputedStyle(document.body).backgroundColor"
-        before = await page.evaluate(ground)
-        await page.click("#theme")
-        assert await page.evaluate(ground) != before
-        await page.click("#theme")
-        assert await page.evaluate(ground) == before
         await page.evaluate("localStorage.clear()")
 
 
