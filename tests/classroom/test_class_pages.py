@@ -221,7 +221,7 @@ async def test_a_student_begins_anew_with_the_first_vote_and_sees_what_was_measu
         await student.click("#ballot button.main")
         await student.wait_for_selector("#ballot .is-kept")
         await room.go_on("after")
-        await student.wait_for_selector("#ballot :text('Vote again')")
+        await student.wait_for_selector("#ballot :text('Vote again, also')")
         await student.wait_for_function("document.querySelector('#ballot input').value === '500'")
         assert not await student.is_visible("#ballot .is-kept"), "it is not given yet"
         await student.click("#ballot button.main")

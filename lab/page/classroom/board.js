@@ -22,9 +22,9 @@ const line = channel("/class/board", () => ({ key }), {
   over() {
     line.close();
     document.body.classList.add("stored");
-    byId("csv").hidden = true;
     say(`The class is over. It is kept in ${now.folder}.`);
     earlier(true);
+    for (const id of ["csv", "again", "earlier-label"]) byId(id).hidden = true; // there is nobody to ask any more
   },
   state(state) { now = state; show(); },
   result({ result: what }) { found.show(what, now?.lanes ?? []); },
