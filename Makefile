@@ -1,5 +1,5 @@
 # `make bench` and `make test` set up by themselves what is missing; `make setup` does only that.
-.PHONY: setup systems bench report behaviours behaviours-long demo lessons class pictures keep test test-slow lint format lock clean
+.PHONY: setup systems bench report behaviours behaviours-long demo lesson lessons class pictures keep test test-slow lint format lock clean
 bin := .venv/bin
 
 setup: .venv/ready
@@ -20,6 +20,9 @@ behaviours: .venv/ready
 behaviours-long: .venv/ready  # those that take minutes, too, and a thousand random cuts
 	$(bin)/pytest -m slow tests/honesty/test_cuts.py
 	$(bin)/pushlab behaviours --long $(ARGS)
+
+lesson: .venv/ready  # ARGS=polling opens that one; without a name, which there are
+	$(bin)/pushlab lesson $(if $(ARGS),run $(ARGS),list)
 
 lessons: .venv/ready  # do they still explain what is measured here?
 	$(bin)/pushlab lesson check $(ARGS)

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from benchmarks.browser import Chromium, Page, launched
+from lab.classroom.class_ import network
 from lab.errors import UserError
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
@@ -115,7 +116,7 @@ async def _answer(page: Page, step: str) -> None:
 async def class_(browser: Chromium) -> None:
     """Eight students, a measurement and a vote."""
     with tempfile.TemporaryDirectory(prefix="pushlab-") as folder:
-        arguments = ("class", "--no-browser", "--port", "0", "--out", str(Path(folder) / "class"))
+        arguments = ("class", "--no-browser", "--out", str(Path(folder) / "class"), *_in_a_network())
         async with running(*arguments) as url, AsyncExitStack() as stack:
             board = await stack.enter_async_context(browser.page("about:blank"))
             await _size(board, BOARD)
@@ -132,6 +133,12 @@ async def class_(browser: Chromium) -> None:
             await _vote(board, phones)
             await take(board, "board", whole=True)
             await take(board, "board-dark", dark=True, whole=True)
+
+
+def _in_a_network() -> tuple[str, ...]:
+    """The option, if this machine is in one: a class that is in none has no QR code."""
+    found = [one for addresses in network.interfaces().values() for one in addresses if ":" not in one]
+    return ("--address", found[0]) if found else ()
 
 
 async def _joined(browser: Chromium, stack: AsyncExitStack, url: str, code: str, name: str) -> Page:

@@ -332,8 +332,10 @@ app.add_typer(lesson_app)
 
 @lesson_app.callback(invoke_without_command=True)
 def lesson(context: typer.Context) -> None:
+    """Show which lessons there are, if nothing else is asked for."""
     if context.invoked_subcommand is None:
-        show(context.get_help())
+        list_lessons()
+        tell("pushlab lesson run NAME opens one")
 
 
 @lesson_app.command(name="list")
@@ -342,12 +344,12 @@ def list_lessons() -> None:
     from lab.classroom.teaching import checking  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
-    show_table(checking.table(list(written.lessons().values())))
+    show_table(checking.table(written.shelf()))
 
 
 @lesson_app.command(name="run")
 def run_lesson(
-    name: Annotated[str, typer.Argument(help="A lesson's name, as `pushlab lesson list` shows it.")],
+    name: Annotated[str, typer.Argument(help="A lesson's name, as `pushlab lesson list` shows it.")] = "",
     port: Annotated[
         int, typer.Option(parser=whole(0, 65535), metavar="<int>", help="Where the page is found; 0 = a free one.")
     ] = 0,
@@ -355,13 +357,14 @@ def run_lesson(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
 ) -> None:
     """Open a lesson's page, and measure what it asks for, until Ctrl-C."""
-    import webbrowser  # noqa: PLC0415
-
     from lab.classroom.teaching import lecture  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
-    chosen = written.lesson(name, written.lessons())
-    run(lecture.run(chosen, port, tell, (lambda _url: None) if no_browser else webbrowser.open))
+    known = written.shelf()
+    if not name:
+        raise UserError(f"name a lesson: there are {', '.join(known.lessons)}")
+    chosen = known.lesson(name)
+    run(lecture.run(chosen, port, tell, browser=not no_browser))
 
 
 @lesson_app.command(name="check")
@@ -372,8 +375,8 @@ def check_lessons(
     from lab.classroom.teaching import checking  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
-    known = written.lessons()
-    chosen = [written.lesson(one, known) for one in name or known]
+    known = written.shelf()
+    chosen = known.only(name) if name else known
     return int(run(checking.check(chosen, show, tell)) > 0)
 
 
@@ -386,7 +389,7 @@ def write_handout(
     from lab.classroom.teaching import attempt, handout  # noqa: PLC0415  (see the head of this file)
     from lab.classroom.teaching import lesson as written  # noqa: PLC0415
 
-    chosen = written.lesson(name, written.lessons())
+    chosen = written.shelf().lesson(name)
     file = out or attempt.RESULTS / f"{name}.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(handout.handout(chosen), encoding="utf-8")
@@ -419,7 +422,10 @@ def class_(  # noqa: PLR0913  (the command's options)
         typer.Option(help="Interface or address at which students join: wlan0, 192.168.1.5; loopback if none."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(parser=whole(0, 65535), metavar="<int>", help="8000 if not given; 0 = a free one.")
+        int | None,
+        typer.Option(
+            parser=whole(0, 65535), metavar="<int>", help="8000 if not given, or the next that is free; 0 = any."
+        ),
     ] = None,
     transport: Annotated[list[str] | None, typer.Option(help="Only these; several with commas, or repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the class, by default one in results/.")] = None,
@@ -443,8 +449,9 @@ def class_(  # noqa: PLR0913  (the command's options)
         its_address, its_port, names = school.before(resume)
         at, port = at if address else its_address, its_port if port is None else port
     folder = resume or (session.fresh(out) if out else session.dated("class"))
-    place = Place(at, school.PORT if port is None else port)
-    run(school.hold(place, folder, school.chosen(names), tell, browser=not no_browser))
+    among = school.chosen(names)
+    place = Place(at, school.usual_port(at, len(among)) if port is None else port)
+    run(school.hold(place, folder, among, tell, browser=not no_browser))
 
 
 # What the commands are made of

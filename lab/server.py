@@ -1,6 +1,7 @@
 """uvicorn with the lab's application: on ports of its own choice, ended by ending the log."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
@@ -107,7 +108,8 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         one.close()
         why = getattr(error, "strerror", None) or error
-        raise UserError(f"can't listen on {host} port {port}: {why}; choose another with --host or --port") from error
+        another = "--port" if getattr(error, "errno", 0) in (errno.EADDRINUSE, errno.EACCES) else "--host or --address"
+        raise UserError(f"can't listen on {host} port {port}: {why}; choose another with {another}") from error
     return one
 
 

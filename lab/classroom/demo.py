@@ -1,11 +1,12 @@
 """The live demonstration: one source, a lane for each transport, and what a teacher may break."""
 
 import asyncio
-import webbrowser
+import json
+import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from fastapi.responses import PlainTextResponse
 
 from lab import clock, sources
 from lab.classroom.channel import Channel, attend, request
-from lab.classroom.host import Host, Opening, Place, hosting, stopped
-from lab.classroom.studio import Lane, Studio, studio
+from lab.classroom.host import Host, Opening, Place, Tell, browsing, hosting, stopped
+from lab.classroom.studio import Lane, Studio, profile, studio
 from lab.classroom.wire import Wire
 from lab.errors import UserError
 from lab.link.relay.toxics import KEYS, Setting, as_settings
 from lab.live import offer
 from lab.process import Entry, read_ledger
 from lab.sources import SourceSpec
+from lab.sources.files import Followed
 from lab.transport import BROWSERS, Subject, subject
 
 HEARTBEAT, WATCHDOG, HOLD = 2.0, 5.0, 2.0
@@ -39,8 +41,6 @@ MOST_RATE, MOST_SIZE, MOST_BYTES = 200.0, 64 << 10, 1 << 20
 MOST_TYPED = 10_000
 """Characters of an event that is typed."""
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -53,10 +53,10 @@ class Fault:
 FAULTS: Mapping[str, Fault] = {
     "freeze": Fault({"freeze": "both"}),
     "delay": Fault({"delay": "300ms"}),
-    "slow": Fault({"delay": "150ms", "rate": "1.6mbit"}),  # as the profile 3g: a round trip of 300 ms, 1.6 Mbit/s down
+    "slow": Fault(profile("3g")),
     "buffer": Fault({"buffer": "end"}, cuts=True),
 }
-WHOLE: Mapping[str, Setting] = {"freeze": "off", "delay": "off", "rate": "off", "buffer": "off"}
+WHOLE: Mapping[str, Setting] = {"freeze": "off", "delay": "off", "rate": "off", "rate_up": "off", "buffer": "off"}
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,11 @@ async def demo(asked: Asked, tell: Tell) -> None:
         UserError: the source, a transport or the port can't be had.
     """
     async with demonstrating(asked) as shown:
+        ending = asyncio.create_task(stopped())
+        await asyncio.sleep(0)  # signals are waited for before anybody is told that Ctrl-C ends it
         tell(f"the demo is open at {shown.host.url}; who has this address may control it. Ctrl-C ends it")
-        if asked.browser and not await asyncio.to_thread(webbrowser.open, shown.host.url):
-            tell("no browser could be opened: open that address yourself")
-        await stopped()
+        async with browsing(shown.host.url, tell, wanted=asked.browser):
+            await ending
 
 
 def checked(text: str) -> SourceSpec:
@@ -88,19 +89,47 @@ def checked(text: str) -> SourceSpec:
     Raises:
         UserError: there is none, or it is not for here.
     """
-    spec = sources.parse(text)
+    spec = _bounded(sources.parse(text))
     if spec.kind == "http" or spec.options.get("of", "") is None:
         raise UserError(f"source {text!r} is not for the demo: type an event, or follow a file with lines:FILE")
-    rate = spec.options.get("rate", 0) * (spec.options["count"] if spec.kind == "bursts" else 1)
-    size = spec.options.get("size", 0)
-    for given, most, unit in (
-        (rate, MOST_RATE, "events/s"),
-        (size, MOST_SIZE, "bytes"),
-        (rate * size, MOST_BYTES, "B/s"),
-    ):
+    rate, size, bytes_ = _load(spec)
+    for given, most, unit in ((rate, MOST_RATE, "events/s"), (size, MOST_SIZE, "bytes"), (bytes_, MOST_BYTES, "B/s")):
         if given > most:
             raise UserError(f"source {text!r} makes {given:.9g} {unit}: {most:.9g} are the most that the demo takes")
     return spec
+
+
+def _load(spec: SourceSpec) -> tuple[float, int, float]:
+    """Events in a second, bytes of the largest, and bytes in a second, at most."""
+    options = spec.options
+    if spec.kind == "lines":
+        return options["most"], 0, options["bytes"]
+    if spec.kind == "replay":
+        return _densest([(due / options["factor"], len(json.dumps(data))) for due, data in options["of"]])
+    rate = options["rate"] * (options["count"] if spec.kind == "bursts" else 1)
+    return rate, options["size"], rate * options["size"]
+
+
+def _densest(events: Sequence[tuple[float, int]]) -> tuple[int, int, int]:
+    """Of events, each its instant (ns) and its bytes: the most in any second, the largest, and the most bytes."""
+    most, most_bytes, bytes_, first = 0, 0, 0, 0
+    for nth, (due, size) in enumerate(events):
+        bytes_ += size
+        while events[first][0] <= due - 1e9:
+            bytes_ -= events[first][1]
+            first += 1
+        most, most_bytes = max(most, nth + 1 - first), max(most_bytes, bytes_)
+    return most, max(size for _, size in events), most_bytes
+
+
+def _bounded(spec: SourceSpec) -> SourceSpec:
+    """A file that is followed has no rate of its own: somebody may write any number of lines to it at once."""
+    if spec.kind != "lines":
+        return spec
+    most = {"most": int(MOST_RATE), "bytes": MOST_BYTES}
+    added = {key: value for key, value in most.items() if spec.options[key] == math.inf}
+    text = ",".join([spec.text, *(f"{key}={value}" for key, value in added.items())])
+    return replace(spec, text=text, options={**spec.options, **added})
 
 
 def among() -> dict[str, Subject]:
@@ -164,8 +193,9 @@ class Demo:
             channel.tell(kind, **what)
 
     async def play(self, text: str) -> None:
-        await self.studio.play(checked(text).text)
-        self.tell("source", source=self.studio.source, why="")
+        spec = checked(text)
+        await self.studio.play(spec.text)
+        self.tell("source", source=self.studio.source, why=_waiting(spec))
 
     async def pause(self) -> None:
         await self.studio.pause()
@@ -286,6 +316,14 @@ class Desk:
         if lane is not None and lane not in known:
             raise UserError(f"unknown lane {lane[:40]!r}: there are {', '.join(known)}")
         return list(known) if lane is None else [lane]
+
+
+def _waiting(spec: SourceSpec) -> str:
+    """Why nothing comes of it yet, where that is plain."""
+    of = spec.options.get("of")
+    if isinstance(of, Followed) and not of.existed:
+        return f"{of.path.name} is not there yet"
+    return ""
 
 
 def _known(kind: str) -> str:

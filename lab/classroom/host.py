@@ -1,10 +1,15 @@
 """Where a classroom's pages come from: a site in this process, and the key of whoever may control it."""
 
 import asyncio
+import os
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+import tempfile
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
@@ -15,6 +20,16 @@ from lab.live import names, on_signal
 from lab.log import Log
 from lab.server import listen, serving
 from lab.transport import Subject
+
+Tell = Callable[[str], None]
+
+DOORSTEP = """<!doctype html>
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0; url={url}">
+<title>pushlab</title>
+<p><a href="{url}">To pushlab</a></p>
+"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,38 @@ class Opening:
         port = self.sockets[0].getsockname()[1]
         self.origins = [f"http://{name}:{port}" for name in self.hosts]
         self.host = Host(self.origins, secrets.token_urlsafe(16))
+
+
+@asynccontextmanager
+async def browsing(url: str, tell: Tell, *, wanted: bool) -> AsyncIterator[None]:
+    """With that address, which has a key, in a browser of this machine, if it is wanted.
+
+    The browser is told of a file that leads there, and that nobody else can read. What stands on a command line is
+    seen by every user of a machine.
+    """
+    if not wanted:
+        yield
+        return
+    with _doorstep(url) as file:
+        if not await asyncio.to_thread(webbrowser.open, file.absolute().as_uri()):
+            tell("no browser could be opened: open that address yourself")
+        yield
+
+
+@contextmanager
+def _doorstep(url: str) -> Iterator[Path]:
+    """Where we are, if that can be: browsers in a sandbox (snap) see nothing of what is in /tmp."""
+    here = Path("results") if Path("results").is_dir() else Path()
+    try:
+        handle, name = tempfile.mkstemp(".html", "pushlab-open-", here)
+    except OSError:
+        handle, name = tempfile.mkstemp(".html", "pushlab-open-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(DOORSTEP.format(url=escape(url)))
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 async def stopped() -> None:

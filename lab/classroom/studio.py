@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import sources
-from lab.link import Relay
+from lab.link import Relay, conditions
+from lab.link.relay.toxics import Setting
 from lab.process import ServerProcess, server_process
 from lab.transport import Subject
 
@@ -23,6 +24,15 @@ class Lane:
     subject: Subject
     relay: Relay
     origin: str
+
+
+def profile(name: str) -> dict[str, Setting]:
+    """What a relay can have of a network that others have published: its delay each way, and its rates.
+
+    Source: `lab.link.profiles`. A relay ends TCP on both sides: it loses no packets.
+    """
+    _, known = conditions.parse(name)
+    return {"delay": known.rtt / 2, "rate": known.down, "rate_up": known.up}
 
 
 class Studio:

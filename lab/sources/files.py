@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import stat
 import sys
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 
 from lab.errors import UserError
 from lab.sources.lines import LONGEST_LINE, split
+from lab.sources.pace import paced
 from lab.sources.source import Options, Source
 
 CHUNK = 64 << 10
@@ -144,6 +146,8 @@ async def _first(events: Source, count: int) -> Source:
 def lines(options: Options, **_: Any) -> Source:
     file: Followed | None = options["of"]
     events = split(piped(0) if file is None else file.appended(whole=options["from"] == "start"))
+    if min(options["most"], options["bytes"]) < math.inf:
+        events = paced(events, options["most"], options["bytes"])
     return _first(events, options["count"]) if options["count"] else events
 
 

@@ -67,6 +67,7 @@ def _word(default: str, *words: str) -> Option:
 
 _COUNT = {"count": _whole(None, 1, 10**9)}
 _LIMITS = _COUNT | {"seconds": _number(math.inf, 10**9)}
+_MOST = {"most": _number(math.inf, 100_000), "bytes": _number(math.inf, 10**9)}
 _SHAPE = {"rate": _number(20, 100_000), "size": _whole(100, 2, 1 << 20), "seed": _whole(0, 0, 2**53)}
 _BURSTS = _SHAPE | _LIMITS | {"rate": _number(2, 100_000), "count": _whole(10, 1, 10_000)}
 
@@ -79,7 +80,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "replay": Kind(
             traces.replay, {"factor": _number(1, 1000)} | _LIMITS, lambda name: traces.read_trace(Path(name))
         ),
-        "lines": Kind(files.lines, {"from": _word("end", "end", "start")} | _COUNT, files.followed),
+        "lines": Kind(files.lines, {"from": _word("end", "end", "start")} | _MOST | _COUNT, files.followed),
         "http": Kind(silence, {}),  # the events come by POST /events
     }
 )

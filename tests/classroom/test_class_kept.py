@@ -153,14 +153,14 @@ async def test_what_the_teacher_does_meanwhile_is_noted_and_kept_apart(own: Held
         await teacher.until(lambda told: told["state"]["measuring"] is None, 30)
         await teacher.ask("lay", transport=TRANSPORTS[1], condition="300 ms")
         found = await measured(teacher)
-        assert found["links"] == {TRANSPORTS[0]: "direct", TRANSPORTS[1]: "relay:delay=150ms"}
+        assert found["links"] == {TRANSPORTS[0]: "direct", TRANSPORTS[1]: "relay:delay=300ms"}
         slow = next(row for row in found["rows"] if row["name"] == TRANSPORTS[1])
-        assert slow["p50"]["value"] > 150
+        assert slow["p50"]["value"] > 300
     trials, _ = read_trials(tmp_path)
     struck = [trial for trial in trials if trial.fault]
     assert [trial.cell.transport for trial in struck] == [TRANSPORTS[0]]
     assert "cut" in struck[0].fault["what"]
-    slowed = [trial for trial in trials if trial.cell.link == "relay:delay=150ms"]
+    slowed = [trial for trial in trials if trial.cell.link == "relay:delay=300ms"]
     assert {trial.cell.scenario for trial in slowed} == {"class-2"}
     assert Outcome.of(tmp_path).write().exists()
 

@@ -9,7 +9,7 @@ from classmates import Device, Refused, a_class, board, device, told
 
 from lab.classroom.teaching import measured as measuring
 from lab.classroom.teaching.figure import Figure
-from lab.classroom.teaching.lesson import lessons
+from lab.classroom.teaching.lesson import shelf
 from lab.classroom.teaching.measured import Measured
 from lab.classroom.teaching.question import Question
 
@@ -31,7 +31,7 @@ async def a_lesson(students: list[Device], teacher: Any, question: str, before: 
 
 
 def of_kind(kind: str) -> Question:
-    return next(one for one in lessons()[LESSON].questions if one.kind == kind)
+    return next(one for one in shelf().lessons[LESSON].questions if one.kind == kind)
 
 
 async def test_predictions_are_judged_by_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ async def test_predictions_are_judged_by_what_was_measured(tmp_path: Path, monke
         assert answer["given"] == 250.0
         assert answer["figures"] == [[250.0, 245.0, 256.0]]
         assert answer["marks"] == {"before": {"wrong": 1, "right": 1}, "after": {"wrong": 1, "right": 1}}
-        await told([ada], lambda question: "250 ms" in question["says"])
+        await told([ada], lambda question: "250 ms" in (question["answer"] or {}).get("says", ""))
         assert teacher.told["state"]["question"]["phase"] == "shown"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from classmates import a_class
+from classmates import a_class, device, told
 from conftest import Engines
 
 from benchmarks.browser import AS_LAUNCHED
@@ -176,6 +176,92 @@ async def the_figures(board: Any, students: list[Any], held: Held, folder: Path)
         assert rows[name]["p50"]["value"] == pytest.approx(statistics.geometric_mean(medians), rel=0.01, abs=0.01)
     shown = await board.inner_text("#result table")
     assert all(held.session.room.transports[name].title in shown for name in by)
+
+
+SKETCHED = """() => [...document.querySelectorAll("#question figure")].map((figure) => ({
+    says: figure.querySelector("figcaption").textContent,
+    sketches: figure.querySelectorAll(".sketches path").length,
+    middle: [...figure.querySelectorAll(".given.line circle")].map((dot) => Number(dot.getAttribute("cy"))),
+    measured: [...figure.querySelectorAll(".measured.line circle")].map((dot) => Number(dot.getAttribute("cy"))),
+}))"""
+
+
+async def test_the_board_shows_every_sketch_their_middle_and_what_was_measured(pages: Pages, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        held = await stack.enter_async_context(a_class(tmp_path, "sse"))
+        devices = [await stack.enter_async_context(device(held)) for _ in range(3)]
+        board = await pages.board(held)
+        question = await held.session.course.ask("polling", "shape")
+        await told(devices, lambda asked: asked["kind"] == "curve")
+        for one, tilt in zip(devices, (1, 2, 9), strict=True):
+            await one.vote([tilt * age for age in (10.0, 20.0, 30.0, 40.0, 50.0)])
+        await board.click("#show-votes")
+        await board.wait_for_selector("#question figure .sketches path >> nth=2", state="attached")
+        (before,) = await board.evaluate(SKETCHED)
+        assert (before["says"], before["sketches"]) == ("Before the discussion: 3 sketches", 3)
+        assert before["middle"] == sorted(before["middle"], reverse=True), "they are higher from point to point"
+        assert before["measured"] == []
+        figures = [[2.0 * age, age, 3.0 * age] for age in (10.0, 20.0, 30.0, 40.0, 50.0)]
+        answer = {"given": None, "says": "", "note": "", "figures": figures, "marks": {}}
+        await held.session.room.note("answer", question=question.number, answer=answer)
+        await board.wait_for_selector("#question figure >> nth=1")
+        before, after = await board.evaluate(SKETCHED)
+        assert before["measured"] == before["middle"], "the second of three, and twice each age"
+        assert before["measured"] == after["measured"], "both to the same scale"
+        assert (after["says"], after["middle"]) == ("After it: 0 sketches", [])
+
+
+async def test_a_student_begins_anew_with_the_first_vote_and_sees_what_was_measured_beside_it(
+    pages: Pages, tmp_path: Path
+) -> None:
+    async with a_class(tmp_path, "sse") as held:
+        room, student = held.session.room, await pages.student(held, "chromium")
+        question = await held.session.course.ask("polling", "median")
+        await student.fill("#ballot input", "500")
+        await student.click("#ballot button.main")
+        await student.wait_for_selector("#ballot .is-kept")
+        await room.go_on("after")
+        await student.wait_for_selector("#ballot :text('Vote again, also')")
+        await student.wait_for_function("document.querySelector('#ballot input').value === '500'")
+        assert not await student.is_visible("#ballot .is-kept"), "it is not given yet"
+        await student.click("#ballot button.main")
+        await student.wait_for_selector("#ballot .is-kept")
+        answer = {"given": 250.0, "says": "250 ms", "note": "", "figures": [[250.0, 245.0, 256.0]], "marks": {}}
+        await room.note("answer", question=question.number, answer=answer)
+        await student.wait_for_selector("#ballot .drawing svg")
+        assert await student.text_content("#ballot .drawing text.given") == "what you said: 500 ms"
+        assert await student.text_content("#ballot .drawing text.measured") == "measured: 250 ms"
+
+
+async def test_of_a_stored_class_no_vote_is_hidden(pages: Pages, tmp_path: Path) -> None:
+    async with a_class(tmp_path, "sse") as held, device(held) as one:
+        await held.session.room.ask("Which?", ["a", "b"])
+        await told([one], lambda asked: asked["phase"] == "before")
+        await one.vote(1)
+    async with school.shown(Place(), tmp_path) as (_, url):
+        board = await pages.page(await pages.context("chromium"), url)
+        await counted(board, ["0", "1"])
+        await board.close()
+
+
+async def test_one_card_is_shown_alone_and_a_seat_is_taken_away_by_the_second_press(
+    pages: Pages, tmp_path: Path
+) -> None:
+    shown = "[...document.querySelectorAll('#board > .card')].filter(one => one.checkVisibility()).map(one => one.id)"
+    async with a_class(tmp_path, "sse") as held, device(held, "Ada"):
+        board = await pages.board(held)
+        cards = await board.evaluate(shown)
+        await board.click("#votes .only")
+        assert await board.evaluate(shown) == ["votes"]
+        await board.keyboard.press("Escape")
+        assert await board.evaluate(shown) == cards == ["door", "live", "measure", "votes", "devices"]
+        take = board.locator(".seat button")
+        await take.click()
+        assert await take.inner_text() == "Take the seat away?"
+        assert not held.session.room.seats[1].removed
+        await take.click()
+        await board.wait_for_selector(".seat", state="detached")
+        assert held.session.room.seats[1].removed
 
 
 async def test_eight_pages_and_a_teacher(pages: Pages, tmp_path: Path) -> None:

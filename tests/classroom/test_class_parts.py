@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab import clock
-from lab.classroom.class_ import network
+from lab.classroom.class_ import network, school
 from lab.classroom.class_.door import FROM_ALL, FROM_ONE, JOINING, LENGTH, LETTERS, Door
 from lab.classroom.class_.journal import Journal, read_journal
 from lab.classroom.class_.measuring import limited, made
@@ -16,6 +16,7 @@ from lab.classroom.class_.seating import LONGEST_NAME, cleaned, engine_of
 from lab.classroom.class_.timing import Ping, around, check, offset
 from lab.classroom.class_.votes import Question, asked
 from lab.errors import UserError
+from lab.server import listen
 
 SECOND = 10**9
 
@@ -207,11 +208,28 @@ def test_a_question_needs_answers(options: list[str]) -> None:
         asked(1, "Which?", options)
 
 
+def test_nothing_that_the_teacher_writes_is_cut_off() -> None:
+    assert asked(1, "w" * 300, ["a", "b" * 100]).options == ["a", "b" * 100]
+    for text, options, most in [("w" * 301, ["a", "b"], 300), ("Which?", ["a", "b" * 101], 100)]:
+        with pytest.raises(UserError, match=f"is too long: {most} characters are the most"):
+            asked(1, text, options)
+
+
 def test_tallies_count_the_last_vote_of_each_seat() -> None:
     question = asked(1, "Which?", ["a", "b", "c"])
     question.votes["before"] = {1: 0, 2: 2, 3: 2}
     assert question.tally("before") == {"voted": 3, "counts": [1, 0, 2]}
     assert question.tally("after") == {"voted": 0, "counts": [0, 0, 0]}
+
+
+def test_a_class_finds_a_place_where_the_usual_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, free = (listen()[0] for _ in range(2))
+    ports = [one.getsockname()[1] for one in (taken, free)]
+    free.close()
+    monkeypatch.setattr(school, "PORTS", ports)
+    assert school.usual_port("127.0.0.1", 0) == ports[1]
+    assert school.usual_port("203.0.113.77", 0) == ports[0], "which is none of this machine's, as is said there"
+    taken.close()
 
 
 # Sources

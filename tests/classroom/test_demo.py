@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import pytest
@@ -156,7 +157,7 @@ async def test_a_file_is_followed(browser: str, engines: Engines, tmp_path: Path
         await all_open(page)
         await page.fill("[name=path]", str(file))
         await page.click("[name=follow]")
-        await page.wait_for_function("() => document.querySelector('#playing').textContent.startsWith('plays lines:')")
+        await page.wait_for_function("() => document.querySelector('#playing').textContent.startsWith('follows ')")
         with file.open("a") as log:
             print("a line", file=log)
         await page.wait_for_function(f"() => {LANES}.every(one => one.querySelector('.says').textContent === 'a line')")
@@ -448,6 +449,27 @@ async def test_it_can_be_used_by_keyboard(engines: Engines, demo: Demo) -> None:
         await page.wait_for_function("() => document.querySelector('#news').textContent.includes('Cut at')")
 
 
+GROUND = "getComputedStyle(document.body).backgroundColor"
+
+
+@pytest.mark.parametrize("path", ["index.html", "classroom/demo.html", "classroom/board.html", "classroom/lesson.html"])
+async def test_every_page_has_the_same_switches_and_keeps_them(path: str, engines: Engines, demo: Demo) -> None:
+    async with opened(engines, "chromium", f"{demo.host.origins[0]}/lab/{path}", broken=True) as page:
+        await page.emulate_media(color_scheme="light")
+        light = await page.evaluate(GROUND)
+        assert await page.locator(".top .controls #theme").inner_text() == "Dark"
+        await page.click("#theme")
+        await page.click("#large")
+        await page.reload()
+        assert await page.evaluate(GROUND) != light
+        assert await page.evaluate("getComputedStyle(document.documentElement).fontSize") == "24px"
+        assert await page.get_attribute("#large", "aria-pressed") == "true"
+        await page.emulate_media(color_scheme="dark")
+        await page.click("#theme")
+        assert await page.evaluate(GROUND) == light, "against what the system says"
+        await page.evaluate("localStorage.clear()")
+
+
 @pytest.mark.parametrize("type_", ["normal", "large"])
 async def test_it_fits_a_phone(type_: str, engines: Engines, demo: Demo) -> None:
     await show(demo, "steady:rate=50")
@@ -460,18 +482,6 @@ async def test_it_fits_a_phone(type_: str, engines: Engines, demo: Demo) -> None
             await page.click(f".lane [data-panel={panel}]")
         await page.wait_for_selector("figure")
         assert await page.evaluate("document.documentElement.scrollWidth") == 360
-        await page.evaluate("localStorage.clear()")
-
-
-async def test_it_is_light_or_dark_as_one_likes(engines: Engines, demo: Demo) -> None:
-    async with opened(engines, "chromium", demo.host.url) as page:
-        await all_open(page)
-        ground = "getComputedStyle(document.body).backgroundColor"
-        before = await page.evaluate(ground)
-        await page.click("#theme")
-        assert await page.evaluate(ground) != before
-        await page.click("#theme")
-        assert await page.evaluate(ground) == before
         await page.evaluate("localStorage.clear()")
 
 
@@ -573,6 +583,25 @@ def test_what_can_be_borne_is_not(source: str) -> None:
     assert checked(source).text == source
 
 
+def test_a_recorded_trace_is_as_dense_as_lanes_can_bear_at_its_densest(tmp_path: Path) -> None:
+    dues = [0, *(10**9 + n * 10**6 for n in range(199)), 3 * 10**9]
+    (tmp_path / "trace").write_text("".join(json.dumps({"due": due, "data": "x"}) + "\n" for due in dues))
+    replay = f"replay:{tmp_path}/trace"
+    assert checked(replay).text == replay
+    assert checked(f"{replay},factor=2").text.endswith("factor=2"), "the first and the 199 are 200 in a second then"
+    with pytest.raises(UserError, match="201 events/s: 200 are the most"):
+        checked(f"{replay},factor=4")
+
+
+def test_a_file_that_is_followed_is_read_no_faster_than_lanes_can_bear(tmp_path: Path) -> None:
+    (tmp_path / "real.log").touch()
+    followed = f"lines:{tmp_path}/real.log"
+    assert checked(followed).text == f"{followed},most=200,bytes=1048576"
+    assert checked(f"{followed},most=5").text == f"{followed},most=5,bytes=1048576"
+    with pytest.raises(UserError, match="201 events/s: 200 are the most"):
+        checked(f"{followed},most=201")
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
@@ -597,13 +626,21 @@ async def test_a_wrong_request_is_refused_in_a_sentence(asked: dict[str, Any], s
 # The command
 
 
+def leads(address: str) -> tuple[int, str] | None:
+    """Who may read that file, and where it leads; None if it isn't there."""
+    file = Path(unquote(urlsplit(address).path))
+    if not file.exists():
+        return None
+    return file.stat().st_mode & 0o777, file.read_text().partition("url=")[2].partition('"')[0]
+
+
 async def test_the_command_prints_where_it_is_opens_a_browser_and_ends_by_a_signal(tmp_path: Path) -> None:
     browser, opened_by = tmp_path / "browser", tmp_path / "address"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened_by}\n')
     browser.chmod(0o700)
     command = (sys.executable, "-c", "from lab.cli import main; main()", "demo", "--source", QUIET)
     process = await asyncio.create_subprocess_exec(
-        *command, stderr=asyncio.subprocess.PIPE, env={**os.environ, "BROWSER": str(browser)}
+        *command, stderr=asyncio.subprocess.PIPE, env={**os.environ, "BROWSER": str(browser)}, cwd=tmp_path
     )
     try:
         assert process.stderr
@@ -611,10 +648,14 @@ async def test_the_command_prints_where_it_is_opens_a_browser_and_ends_by_a_sign
             said = (await process.stderr.readline()).decode()
         address = re.search(r"http://127\.0\.0\.1:\d+/#[\w-]{22}", said)
         assert address, said
-        await until(lambda: opened_by.exists() and opened_by.read_text() == f"{address[0]}\n")
+        await until(lambda: opened_by.exists() and opened_by.read_text().endswith("\n"))
+        told = opened_by.read_text().strip()
+        assert address[0].partition("#")[2] not in told, "everybody on this machine sees a command line"
+        assert leads(told) == (0o600, address[0])
         async with aiohttp.ClientSession() as session, session.get(address[0].partition("#")[0]) as answer:
             assert answer.url.path == "/lab/classroom/demo.html"
     finally:
         process.terminate()
         async with asyncio.timeout(30):
             assert await process.wait() == 0
+    assert leads(told) is None, "it is gone"

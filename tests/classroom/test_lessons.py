@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -25,8 +26,17 @@ from lab.classroom.teaching.evidence import Evidence
 from lab.classroom.teaching.figure import Figure, number
 from lab.classroom.teaching.handout import handout
 from lab.classroom.teaching.lecture import Lecture, lecturing, state
-from lab.classroom.teaching.lesson import EXPLAIN, LESSONS, TEACHER, Lesson, lesson, lessons, read
-from lab.classroom.teaching.measured import Measured, answer, check_prediction, claimed, judged, measured, unavailable
+from lab.classroom.teaching.lesson import EXPLAIN, LESSONS, TEACHER, Lesson, Shelf, read, shelf
+from lab.classroom.teaching.measured import (
+    Measured,
+    Progress,
+    answer,
+    check_prediction,
+    claimed,
+    judged,
+    measured,
+    unavailable,
+)
 from lab.cli import main
 from lab.errors import UserError
 
@@ -149,6 +159,10 @@ def written(folder: Path, toml: str = TOML, markdown: str = MARKDOWN) -> Lesson:
     return read(write(folder, toml, markdown), SUBJECTS)
 
 
+def only(one: Lesson) -> Shelf:
+    return Shelf({one.name: one}, {})
+
+
 def evidence(one: Lesson, run: Made) -> Evidence:
     return Evidence(one.ways[0], run.run, run.trials, [])
 
@@ -167,7 +181,8 @@ def verdict(one: Lesson, name: str, raw: Any, run: Made) -> Any:
 
 
 def test_every_lesson_can_be_read_and_none_gives_anything_away() -> None:
-    found = lessons()
+    found, broken = shelf().lessons, shelf().broken
+    assert not broken
     assert {"polling", "event_bytes", "buffering_proxy", "coordinated_omission"} <= set(found)
     for one in found.values():
         assert one.minutes <= 10
@@ -238,6 +253,34 @@ def test_a_mistake_in_its_text_is_one_sentence(old: str, new: str, complaint: st
     assert complaint in str(caught.value)
 
 
+def test_a_broken_lesson_is_listed_with_its_reason_and_keeps_nobody_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path)
+    for name, spoilt in [("no_toml", b""), ("no_text", b"\xff"), ("a-name", b"title = 1")]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lesson.md").write_bytes(spoilt)
+    shutil.copy(tmp_path / "made_up" / "lesson.toml", tmp_path / "no_text")
+    (tmp_path / "__pycache__").mkdir()
+    found = shelf(tmp_path)
+    assert list(found.lessons) == ["made_up"]
+    assert found.broken == {
+        "a-name": "lesson 'a-name' has no good name; it must be lower-case letters, digits and underscores",
+        "no_text": "lesson 'no_text': its files must be UTF-8, and byte 0 of one is not",
+        "no_toml": "lesson 'no_toml': lesson.toml can't be read: No such file or directory",
+    }
+    with pytest.raises(UserError, match="its files must be UTF-8"):
+        found.lesson("no_text")
+    monkeypatch.setattr("lab.classroom.teaching.lesson.shelf", lambda: found)
+    with pytest.raises(SystemExit):
+        main(["lesson", "list"])
+    assert "broken: lesson.toml can't be read" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(SystemExit) as caught:
+        main(["lesson", "check", "no_toml"])
+    assert caught.value.code == 1
+    assert "broken: lesson 'no_toml': lesson.toml can't be read" in capsys.readouterr().out
+
+
 def test_a_cell_may_be_named_by_the_name_of_its_link(tmp_path: Path) -> None:
     block = 'links = { far = "relay:delay=50ms" }\n\n[[run.block]]\nlinks = ["direct", "far"]'
     toml = TOML.replace("[[run.block]]", block).replace('"sse", measure', '"sse far", measure')
@@ -256,7 +299,7 @@ def links_text(text: str) -> str:
 
 def test_an_unknown_lesson_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="unknown lesson 'alchemy': there are"):
-        lesson("alchemy", lessons())
+        shelf().lesson("alchemy")
     for command in ("run", "check", "handout"):
         with pytest.raises(SystemExit) as caught:
             main(["lesson", command, "alchemy"])
@@ -438,15 +481,15 @@ def test_a_curve_is_judged_point_by_point(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "raw", "complaint"),
     [
-        ("held", 101, "held: 101 is no plausible answer; it must be a number from 0 to 100 ms"),
+        ("held", 101, "101 is no plausible answer; it must be a number from 0 to 100 ms"),
         ("held", -1, "-1 is no plausible answer"),
-        ("held", None, "None is no plausible answer"),
+        ("held", None, "no number has been entered yet; it must be a number from 0"),
         ("held", True, "True is no plausible answer"),
         ("held", float("nan"), "nan is no plausible answer"),
         ("held", "3", "'3' is no plausible answer"),
         ("times", 3, "3 is none of the 3 there are"),
         ("times", -1, "-1 is none of the 3"),
-        ("times", None, "None is none of the 3"),
+        ("times", None, "none of the 3 has been chosen yet"),
         ("order", [0, 1], "it must be a list of 3"),
         ("order", [0, 1, 1], "has an item twice"),
         ("order", [0, 1, 3], "3 is none of the 3"),
@@ -537,7 +580,7 @@ async def test_check_says_what_is_unavailable_and_does_not_fail(
 ) -> None:
     monkeypatch.setattr(checking, "absent", lambda: {"chromium": "Chromium is not here"})
     said: list[str] = []
-    assert await checking.check([written(tmp_path)], said.append, said.append, tmp_path) == 0
+    assert await checking.check(only(written(tmp_path)), said.append, said.append, tmp_path) == 0
     assert said == ["made_up: unavailable, because Chromium is not here"]
 
 
@@ -553,7 +596,7 @@ async def test_check_fails_where_a_claim_does_not_fit(
     monkeypatch.setattr(checking, "measured", made_up)
     monkeypatch.setattr(checking, "absent", dict)
     said: list[str] = []
-    assert await checking.check([one], said.append, said.append, tmp_path) == wrong
+    assert await checking.check(only(one), said.append, said.append, tmp_path) == wrong
     assert said[0] == f"made_up: {'fails' if wrong else 'fits'}"
 
 
@@ -572,12 +615,13 @@ async def test_a_lesson_is_open_until_ctrl_c() -> None:
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
-def test_the_list_has_every_lesson(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [[], ["list"]])
+def test_the_list_has_every_lesson(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["lesson", "list"])
+        main(["lesson", *command])
     assert caught.value.code == 0
     table = capsys.readouterr().out
-    assert all(name in table for name in lessons())
+    assert all(name in table for name in shelf().lessons)
 
 
 def test_a_handout_is_written(
@@ -738,6 +782,19 @@ async def kept(page: Any, count: int, where: str) -> None:
     )
 
 
+async def test_what_experiments_observe_can_be_read_when_they_are_over(engines: Engines, tmp_path: Path) -> None:
+    async with lecturing(written(tmp_path, NATIVE), results=tmp_path / "results") as (host, lecture):
+        for name, given in GIVEN.items():
+            lecture.attempt.predict(name, given)
+        figures = dict.fromkeys(lecture.lesson.values, Figure(3.0, 2.0, 4.0, unit="ms"))
+        lecture.attempt.measured = Measured("made_up", 0, "", figures)
+        said = [Progress(1, 3, "a trial"), *(Progress(n, 3, f"{n} <b>saw</b>", observed=True) for n in (2, 3))]
+        lecture.attempt.progress = said
+        async with opened(engines, "chromium", host.url) as page:
+            await page.wait_for_selector("#see .body:not([hidden])")
+            assert await page.locator("#run .sentences li").all_inner_texts() == ["2 <b>saw</b>", "3 <b>saw</b>"]
+
+
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])
 async def test_a_lesson_from_prediction_to_confrontation(browser: str, engines: Engines, tmp_path: Path) -> None:
     one = written(tmp_path, NATIVE)
@@ -848,7 +905,7 @@ def test_a_handout_has_questions_blanks_and_no_notes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [path.parent.name for path in sorted(LESSONS.glob("*/lesson.toml"))])
 async def test_each_lesson_still_fits_what_is_measured(name: str, tmp_path: Path) -> None:
     said: list[str] = []
-    wrong = await checking.check([lesson(name, lessons())], said.append, lambda _sentence: None, tmp_path)
+    wrong = await checking.check(shelf().only([name]), said.append, lambda _sentence: None, tmp_path)
     assert not wrong, "\n".join(said)
 
 

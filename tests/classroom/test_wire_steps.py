@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +17,7 @@ from lab import native
 from lab.classroom.wire import Step, Wire
 from lab.classroom.wire.dissector import Dissector
 from lab.classroom.wire.frame import unmasked
+from lab.classroom.wire.inflater import LONGEST
 from lab.classroom.wire.step import KEPT, SHOWN
 from lab.classroom.wire.wire import MOST
 from lab.link import Relay, relaying
@@ -144,27 +146,32 @@ async def test_every_byte_that_passed_is_in_a_step(name: str, labs: Labs) -> Non
     assert not sum(size(step) for step in there.told if step["way"] is None)
     assert all(there.bytes.values())
     for step in there.told:
-        assert sum(len(as_bytes(*span)) for span in step["spans"]) + step["unshown"] == size(step)
+        assert sum(len(as_bytes(*span)) for span in step["spans"]) + step["unshown"] == size(step) + step.get(
+            "inflated", 0
+        )
     assert json.loads(json.dumps(there.told)) == there.told
 
 
-@pytest.mark.parametrize("name", [name for name in NATIVE if "deflate" not in name])
+@pytest.mark.parametrize("name", NATIVE)
 async def test_every_event_is_a_step_whose_payload_is_its_line(name: str, labs: Labs) -> None:
     there = await exchanged(name, labs)
     events = [step for step in there.told if step["kind"] == "event"]
     assert [step["title"] for step in events] == [f"event {id_}" for _, id_, _ in there.arrivals.events]
     for (_, id_, _), step in zip(there.arrivals.events, events, strict=True):
         assert "".join(text for part, text, *_ in step["spans"] if part == "payload") == there.lines[id_]
-        assert step["bytes"]["payload"] == len(there.lines[id_].encode())
+        assert step["bytes"]["payload"] + step.get("inflated", 0) == len(there.lines[id_].encode())
         assert step["bytes"]["headers"] == 0
         assert (step["way"], step["events"]) == ("down", 1)
 
 
-async def test_compressed_messages_are_said_to_be_compressed(labs: Labs) -> None:
+async def test_compressed_messages_are_shown_inflated_and_counted_as_they_passed(labs: Labs) -> None:
     there = await exchanged("websocket:deflate", labs)
-    notes = [step["note"] for step in there.told if step["title"] == "a text message"]
-    assert len(notes) >= len(there.lines)
-    assert all("compressed" in note for note in notes)
+    events = [step for step in there.told if step["kind"] == "event"]
+    assert len(events) == len(there.lines)
+    for step in events:
+        passed, said = step["bytes"]["payload"], step["bytes"]["payload"] + step.get("inflated", 0)
+        assert step["note"] == f"compressed, {said} bytes to {passed}; shown inflated"
+    assert events[1]["inflated"] > 0, "it has much in common with the first"
 
 
 @pytest.mark.parametrize("name", NATIVE)
@@ -419,9 +426,9 @@ def frame(first: int, payload: bytes = b"", key: bytes = b"") -> bytes:
     return bytes([first]) + size + key + unmasked(payload, key, 0)
 
 
-def framed(*frames: bytes, up: bytes = b"") -> list[Step]:
+def framed(*frames: bytes, up: bytes = b"", switched: bytes = SWITCHED) -> list[Step]:
     """The steps after the handshake."""
-    pieces: list[Piece] = [("up", UPGRADE), ("down", SWITCHED), ("up", up), ("down", b"".join(frames))]
+    pieces: list[Piece] = [("up", UPGRADE), ("down", switched), ("up", up), ("down", b"".join(frames))]
     return dissected(pieces)[3:-1]
 
 
@@ -450,6 +457,63 @@ def test_a_ping_in_the_middle_of_a_message() -> None:
     steps = framed(frame(0x01, EVENT[:9]), frame(0x89), frame(0x00, EVENT[9:20]), frame(0x80, EVENT[20:]))
     assert [(step.title, step.size.total) for step in steps] == [("ping", 2), ("event 3", len(EVENT) + 6)]
     assert b"".join(text for part, text, _ in steps[1].spans if part == "payload") == EVENT
+
+
+def deflated(*texts: bytes, anew: bool = False) -> list[bytes]:
+    """Each as a frame, compressed as RFC 7692 says it."""
+    frames, context = [], zlib.compressobj(wbits=-15)
+    for text in texts:
+        data = context.compress(text) + context.flush(zlib.Z_SYNC_FLUSH)
+        frames.append(frame(0xC1, data.removesuffix(b"\x00\x00\xff\xff")))
+        context = zlib.compressobj(wbits=-15) if anew else context
+    return frames
+
+
+def agreeing(extensions: str) -> bytes:
+    return SWITCHED.replace(b"\r\n\r\n", f"\r\nSec-WebSocket-Extensions: {extensions}\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("extensions", "anew"),
+    [
+        ("permessage-deflate", False),
+        ("x-other, permessage-deflate; client_no_context_takeover; server_max_window_bits=12", False),
+        ("permessage-deflate; server_no_context_takeover", True),
+    ],
+)
+def test_what_is_compressed_is_inflated_as_was_agreed(extensions: str, *, anew: bool) -> None:
+    texts = [EVENT, EVENT.replace(b'"id":3', b'"id":4'), b"", b"x" * 100_000]
+    steps = framed(*deflated(*texts, anew=anew), switched=agreeing(extensions))
+    assert [step.title for step in steps] == ["event 3", "event 4", "an empty message", "a text message"]
+    for step, text in zip(steps, texts, strict=True):
+        assert step.size.payload + step.inflated == len(text)
+        assert b"".join(span.text for span in step.spans if span.part == "payload") == text[:SHOWN]
+    assert (steps[1].size.payload < steps[0].size.payload / 2) != anew
+
+
+def test_a_compressed_message_in_fragments_and_another_that_is_not() -> None:
+    whole = deflated(EVENT)[0][2:]
+    frames = frame(0x41, whole[:5]), frame(0x89), frame(0x80, whole[5:]), frame(0x81, EVENT)
+    steps = framed(*frames, switched=agreeing("permessage-deflate"))
+    assert [(step.title, "inflated" in step.note) for step in steps] == [
+        ("ping", False),
+        ("event 3", True),
+        ("event 3", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [(frame(0xC1, b"\xff" * 20), "no deflate"), (deflated(bytes(LONGEST + 1))[0], "more than is read of a message")],
+)
+def test_what_can_not_be_inflated_is_not_understood(wrong: bytes, why: str) -> None:
+    (step,) = framed(wrong + b"more", switched=agreeing("permessage-deflate"))
+    assert (step.title, step.size.total) == ("bytes that are not understood", len(wrong) + 4), why
+
+
+def test_without_an_agreement_what_is_compressed_is_said_to_be() -> None:
+    (step,) = framed(*deflated(EVENT))
+    assert step.note == "compressed: what it carries can't be read here"
 
 
 @pytest.mark.parametrize(

@@ -494,7 +494,7 @@ def test_bench_says_what_it_does_in_plain_lines(results: Path) -> None:
         "latency in ms, from when an event was due",
         "native, steady, direct",
     ]
-    assert re.search(r"^sse +\d+\.\d+ +– +\d+\.\d+ +0 +1$", table, re.MULTILINE)
+    assert re.search(r"^sse +\d[\d.]* +– +\d[\d.]* +0 +1$", table, re.MULTILINE)
     assert "sse:native in native, steady, direct: unsupported, because" in table
 
 

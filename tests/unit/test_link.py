@@ -255,6 +255,22 @@ async def test_bytes_pass_at_the_rate_and_all_connections_share_it() -> None:
 
 
 @pytest.mark.alone
+async def test_the_way_to_the_server_may_have_a_rate_of_its_own() -> None:
+    """50 kB take 0.05 s at 8 Mbit/s, and 0.4 s at 1 Mbit/s."""
+    async with link(rate=8e6, rate_up=1e6) as here:
+        browser, server = await here.pair()
+        began = time.monotonic()
+        await server.send(bytes(50_000))
+        await browser.exactly(50_000)
+        down = time.monotonic() - began
+        await browser.send(bytes(50_000))
+        await server.exactly(50_000)
+        up = time.monotonic() - began - down
+        assert up >= 0.39
+        assert down < up / 2
+
+
+@pytest.mark.alone
 async def test_connections_take_turns_at_a_bounded_rate() -> None:
     async with link(rate=1e6) as here:
         (first, one), (second, other) = await here.pair(), await here.pair()

@@ -90,6 +90,7 @@ def test_what_is_impossible_is_refused(rest: str, why: str) -> None:
         ({"delay": 0.05}, Toxics(up=0.05, down=0.05)),
         ({"delay": "50ms", "down": 0}, Toxics(up=0.05)),
         ({"rate": 1e6}, Toxics(rate=1e6)),
+        ({"rate": "1.6mbit", "rate_up": "768kbit"}, Toxics(rate=1.6e6, rate_up=768e3)),
         ({"freeze": True}, Toxics(freeze="both")),
         ({"buffer": "end"}, Toxics(buffer=-1)),
         ({"answer": 502}, Toxics(answer=502)),
@@ -103,7 +104,16 @@ def test_numbers_are_seconds_bytes_and_bits_per_second(settings: dict[str, Any],
 def test_everything_can_be_turned_off_again() -> None:
     sick = changed(
         Toxics(),
-        {"delay": "2ms", "jitter": "1ms", "rate": "1mbit", "piece": 1, "freeze": "up", "cut_at": 1, "idle": "1s"}
+        {
+            "delay": "2ms",
+            "jitter": "1ms",
+            "rate": "1mbit",
+            "rate_up": "1kbit",
+            "piece": 1,
+            "freeze": "up",
+            "cut_at": 1,
+            "idle": "1s",
+        }
         | {"by": "rst", "buffer": 1, "gzip": "hold", "chunk": 1, "websocket": "403"},
     )
     assert changed(sick, dict.fromkeys(KEYS, "off") | {"by": "fin"}) == Toxics()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import re
 import subprocess
@@ -544,6 +545,21 @@ async def test_lines_of_a_real_file_arrive_through_everything_that_happens_to_it
     await asyncio.wait([pumping])
 
 
+@pytest.mark.parametrize(
+    ("line", "limit"), [("short", "most=1000"), ("x" * 1000, "bytes=1000000"), ("é" * 500, "bytes=1e6")]
+)
+async def test_lines_that_are_written_at_once_come_no_faster_than_is_said(
+    tmp_path: Path, line: str, limit: str
+) -> None:
+    path = trace(tmp_path / "app.log", *[line] * 300)
+    events = await collect(parse(f"lines:{path},from=start,count=300,{limit}").events())
+    dues = [due for due, _ in events]
+    assert [data for _, data in events] == [line] * 300, "nothing is lost"
+    assert dues == sorted(dues)
+    assert dues[-1] - dues[0] >= 190_000_000, "a tenth of a second may come at once"
+    assert all(later - one >= 95_000_000 for one, later in zip(dues, dues[200:], strict=False))
+
+
 @pytest.mark.parametrize(("lines", "least"), [([f"line {n}" for n in range(1000)], 900), (["x" * 6 * files.CHUNK], 5)])
 async def test_a_whole_file_is_read_from_its_start_without_shutting_out_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], least: int
@@ -644,7 +660,7 @@ KINDS = "steady, metronome, poisson, bursts, replay, lines, http"
         ("Steady", f"'Steady' is no kind of source; known: {KINDS}"),
         ("steady:rat=1", "'rat' is no key of steady; known: rate, size, seed, count, seconds"),
         ("metronome:factor=1", "'factor' is no key of metronome; known: rate, size, seed, count, seconds"),
-        ("lines:-,rate=1", "'rate' is no key of lines; known: from, count"),
+        ("lines:-,rate=1", "'rate' is no key of lines; known: from, most, bytes, count"),
         ("http:rate=1", "'rate' is no key of http; known: none"),
         ("steady:of=1", "'of' is no key of steady"),
         ("steady:rate=1,", "'' is no key of steady"),
@@ -692,4 +708,4 @@ def test_options_have_defaults() -> None:
     spec = parse("steady")
     assert (spec.text, spec.kind) == ("steady", "steady")
     assert spec.options == {"rate": 20, "size": 100, "seed": 0, "count": None, "seconds": float("inf")}
-    assert parse("lines:-").options == {"from": "end", "count": None, "of": None}
+    assert parse("lines:-").options == {"from": "end", "most": math.inf, "bytes": math.inf, "count": None, "of": None}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from lab import clock
-from lab.classroom.studio import Lane, Studio
+from lab.classroom.studio import Lane, Studio, profile
 from lab.errors import UserError
 from lab.link.relay.toxics import as_settings
 
@@ -13,13 +13,13 @@ Condition = Literal["nothing", "frozen", "300 ms", "1 s", "3G"]
 CONDITIONS: Mapping[Condition, Mapping[str, Any]] = {
     "nothing": {},
     "frozen": {"freeze": True},
-    "300 ms": {"delay": "150ms"},
-    "1 s": {"delay": "500ms"},
-    "3G": {"delay": "75ms", "rate": "1600kbit"},
+    "300 ms": {"delay": "300ms"},
+    "1 s": {"delay": "1s"},
+    "3G": profile("3g"),
 }
-"""What may lie in a transport's way; times are of the way there and back."""
+"""What may lie in a transport's way; times are each way, as in the demo."""
 
-USUAL: Mapping[str, Any] = {"freeze": False, "delay": 0, "rate": "off"}
+USUAL: Mapping[str, Any] = {"freeze": False, "delay": 0, "rate": "off", "rate_up": "off"}
 
 
 class Controls:
@@ -34,7 +34,7 @@ class Controls:
         self.faults: dict[str, dict[str, Any]] = {}
 
     def link(self, transport: str) -> str:
-        """What lies in the way, as cells name it: "direct", "relay:delay=150ms+network"."""
+        """What lies in the way, as cells name it: "direct", "relay:delay=300ms+network"."""
         settings = as_settings(self.studio.lanes[transport].relay.toxics)
         relay = f"relay:{','.join(f'{key}={value}' for key, value in settings.items())}" if settings else ""
         return "+".join(filter(None, (relay, self.behind))) or "direct"

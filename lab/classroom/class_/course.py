@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from lab.classroom.class_.votes import Question, Vote
 from lab.errors import UserError
 
 if TYPE_CHECKING:
-    from lab.classroom.teaching.lesson import Lesson
+    from lab.classroom.teaching.lesson import Lesson, Shelf
     from lab.classroom.teaching.measured import Measured, Progress
 
 
@@ -30,13 +29,13 @@ class Course:
         self._task: asyncio.Task[None] | None = None
 
     @cached_property
-    def lessons(self) -> Mapping[str, "Lesson"]:
-        from lab.classroom.teaching.lesson import lessons  # noqa: PLC0415  (it knows every plan, which takes a while)
+    def shelf(self) -> "Shelf":
+        from lab.classroom.teaching.lesson import shelf  # noqa: PLC0415  (it knows every plan, which takes a while)
 
-        return lessons()
+        return shelf()
 
     def listed(self) -> list[dict[str, Any]]:
-        """Every lesson with its questions."""
+        """Every lesson that can be had, with its questions."""
         return [
             {
                 "name": one.name,
@@ -44,16 +43,14 @@ class Course:
                 "about": one.about,
                 "questions": [[q.name, q.ask] for q in one.questions],
             }
-            for one in self.lessons.values()
+            for one in self.shelf.lessons.values()
         ]
 
     def lesson(self, name: str) -> "Lesson":
         """Raises:
-        UserError: there is none of that name.
+        UserError: there is none of that name, or it is broken.
         """
-        from lab.classroom.teaching.lesson import lesson  # noqa: PLC0415  (see above)
-
-        return lesson(name, self.lessons)
+        return self.shelf.lesson(name)
 
     async def ask(self, name: str, question: str) -> Question:
         """A lesson's question to everybody.
@@ -89,7 +86,7 @@ class Course:
             raise UserError("predict first: ask one of the lesson's questions, and let the class vote")
         self.failed = ""
         self.measuring.occupied = f"the lesson {lesson.name}"
-        self.running = {"lesson": lesson.name, "done": 0, "planned": 0, "says": "it begins"}
+        self.running = {"lesson": lesson.name, "done": 0, "planned": 0, "says": "starting the browsers"}
         self._task = asyncio.create_task(self._run(lesson))
 
     async def stop(self) -> None:

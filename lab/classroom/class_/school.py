@@ -2,9 +2,8 @@
 
 import asyncio
 import secrets
-import webbrowser
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,14 @@ from lab.classroom.class_.door import Door
 from lab.classroom.class_.journal import Journal, read_journal
 from lab.classroom.class_.room import Room, started
 from lab.classroom.class_.session import Session
-from lab.classroom.host import Host, Opening, Place, hosting, stopped
+from lab.classroom.host import Host, Opening, Place, Tell, browsing, hosting, stopped
 from lab.classroom.studio import Studio, studio
 from lab.errors import UserError
 from lab.live import offer
+from lab.server import listen
 from lab.transport import Subject, discover, subject, subjects
 
-Tell = Callable[[str], None]
-
-PORT = 8000
+PORTS = range(8000, 8100, 10)
 BOARD = "/lab/classroom/board.html"
 
 
@@ -59,6 +57,16 @@ def chosen(names: Sequence[str]) -> dict[str, Subject]:
 
 def _for_browsers(one: Subject) -> bool:
     return one.found.module is not None and (one.found.folder / "client.js").exists()
+
+
+def usual_port(address: str, lanes: int) -> int:
+    """Where a class is if nobody has chosen: 8000, or where that or one of the next for its lanes is taken, 8010, …"""
+    for port in PORTS:
+        with suppress(UserError):
+            for one in listen(address, port, 1 + lanes):
+                one.close()
+            return port
+    return PORTS[0]  # where it says what is wrong
 
 
 @asynccontextmanager
@@ -99,8 +107,9 @@ def _kept(folder: Path) -> tuple[list[dict[str, Any]], Journal]:
 
 
 def _session(room: Room, lanes: Studio, opening: Opening, folder: Path) -> Session:
-    behind = "" if network.is_loopback(opening.sockets[0].getsockname()[0]) else "network"
-    return Session(room, Controls(lanes, behind), Door(), opening.origins[0], folder)
+    alone = network.is_loopback(opening.sockets[0].getsockname()[0])
+    networks = list(network.interfaces()) if alone else []
+    return Session(room, Controls(lanes, "" if alone else "network"), Door(), opening.origins[0], folder, networks)
 
 
 async def _ended(session: Session, telling: "asyncio.Task[None]") -> None:
@@ -127,11 +136,16 @@ async def hold(place: Place, folder: Path, transports: Mapping[str, Subject], te
         for sentence in _about(place):
             tell(sentence)
         tell(f"it is kept in {folder}; Ctrl-C ends it")
-        if browser:
-            await _open(open_.board, tell)
-        await _until_over(session, ending)
-    measured = len(session.room.measurements)
-    tell(f"the class is over: pushlab report {folder}" if measured else f"the class is over: {folder} has its votes")
+        async with browsing(open_.board, tell, wanted=browser):
+            await _until_over(session, ending)
+    tell(f"the class is over: {_left(session.room, folder)}")
+
+
+def _left(room: Room, folder: Path) -> str:
+    """What there is of it, and what to do with it."""
+    if room.measurements:
+        return f"pushlab report {folder} makes its report, pushlab class --replay {folder} shows it"
+    return f"pushlab class --replay {folder} shows its votes" if room.questions else "nothing was measured or asked"
 
 
 def _about(place: Place) -> list[str]:
@@ -173,14 +187,8 @@ async def show(place: Place, folder: Path, tell: Tell, *, browser: bool) -> None
         over = asyncio.create_task(stopped())
         await asyncio.sleep(0)
         tell(f"the class that is kept in {folder}, to look at: {board}; Ctrl-C ends it")
-        if browser:
-            await _open(board, tell)
-        await over
-
-
-async def _open(url: str, tell: Tell) -> None:
-    if not await asyncio.to_thread(webbrowser.open, url):
-        tell("no browser could be opened: open that address yourself")
+        async with browsing(board, tell, wanted=browser):
+            await over
 
 
 def before(folder: Path) -> tuple[str, int, list[str]]:

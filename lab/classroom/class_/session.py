@@ -28,6 +28,7 @@ TICK = 0.2
 class Session:
     """Attributes:
     origin: where students find it. folder: where it is saved. over: it has been ended.
+    networks: interfaces of this machine, for a class that could be in one and is not.
     """
 
     room: Room
@@ -35,6 +36,7 @@ class Session:
     door: Door
     origin: str
     folder: Path
+    networks: Sequence[str] = ()
     attendance: Attendance = field(default_factory=Attendance)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -77,7 +79,7 @@ class Session:
         """What boards show."""
         return {
             "stored": False,
-            "door": {"code": self.door.code, "origin": self.origin, "open": self.door.open, "qr": qr(self.address)},
+            "door": self._door(),
             "lanes": [look | {"way": self.controls.way[look["name"]]} for look in self.looks],
             "conditions": list(CONDITIONS),
             "ports": self._ports(),
@@ -86,8 +88,13 @@ class Session:
             "measuring": self._progress(),
             "failed": self.measuring.failed or self.course.failed,
             "running": self.course.running,
+            "folder": str(self.folder),
             **kept(self.room),
         }
+
+    def _door(self) -> dict[str, Any]:
+        code, qr_ = self.door.code, qr(self.address)
+        return {"code": code, "origin": self.origin, "open": self.door.open, "qr": qr_, "networks": self.networks}
 
     @property
     def address(self) -> str:
@@ -154,7 +161,8 @@ class Session:
         if not question:
             return None
         votes = {round_: votes.get(seat.number) for round_, votes in question.votes.items()}
-        return asked(question) | {"votes": votes, "says": question.answer.get("says", "")}
+        answer = {key: question.answer[key] for key in ("given", "figures", "says")} if question.answer else None
+        return asked(question) | {"votes": votes, "answer": answer}
 
 
 def kept(room: Room) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lab.classroom.class_.seating import cleaned
-from lab.errors import UserError
+from lab.errors import UserError, shown
 
 LONGEST_QUESTION, LONGEST_OPTION, MOST_OPTIONS = 300, 100, 8
 MOST_POINTS = 64
@@ -80,6 +80,18 @@ class Question:
         }[self.kind]
 
 
+def _whole(text: str, most: int) -> str:
+    """Fit to be shown.
+
+    Raises:
+        UserError: it is too long: nobody would vote on what was cut off.
+    """
+    fit = cleaned(text, most + 1)
+    if len(fit) > most:
+        raise UserError(f"{shown(fit)} is too long: {most} characters are the most")
+    return fit
+
+
 def _sane(value: float) -> bool:
     return not isinstance(value, bool) and math.isfinite(value) and abs(value) <= LARGEST
 
@@ -90,7 +102,7 @@ def asked(number: int, text: str, options: Sequence[str]) -> Question:
     Raises:
         UserError: it is none.
     """
-    text, options = cleaned(text, LONGEST_QUESTION), [cleaned(one, LONGEST_OPTION) for one in options]
+    text, options = _whole(text, LONGEST_QUESTION), [_whole(one, LONGEST_OPTION) for one in options]
     if not text:
         raise UserError("a question needs a text")
     if not all(options) or not 2 <= len(options) <= MOST_OPTIONS or len(set(options)) < len(options):

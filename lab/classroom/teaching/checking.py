@@ -1,12 +1,12 @@
 """`pushlab lesson check`: every lesson run without a page. Does what it explains still fit what is measured?"""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from rich.table import Table
 
 from lab.classroom.teaching.attempt import RESULTS, dated
-from lab.classroom.teaching.lesson import Lesson
+from lab.classroom.teaching.lesson import Lesson, Shelf
 from lab.classroom.teaching.measured import Measured, Progress, Stand, absent, answer, claimed, measured, unavailable
 from lab.classroom.teaching.question import Mark
 
@@ -15,26 +15,30 @@ SIGNS: Mapping[Mark, str] = {"right": "holds", "wrong": "fails", "open": "is not
 Tell = Callable[[str], None]
 
 
-def table(lessons: Sequence[Lesson]) -> Table:
-    """What there is, and what can't be had here."""
+def table(shelf: Shelf) -> Table:
+    """What there is, what can't be had here, and what is broken."""
     made = Table("name", "minutes", "title", "about", "available", box=None, pad_edge=False)
     made.columns[0].no_wrap = True
     missing = absent()
-    for one in lessons:
+    for one in shelf.lessons.values():
         reason = unavailable(one, missing)
         made.add_row(one.name, str(one.minutes), one.title, one.about, f"no, because {reason}" if reason else "yes")
+    for name, why in shelf.broken.items():
+        made.add_row(name, "", "", "", f"broken: {why.removeprefix(f'lesson {name!r}: ')}")
     return made
 
 
-async def check(lessons: Sequence[Lesson], show: Tell, tell: Tell, results: Path = RESULTS) -> int:
-    """Run each, and say what became of it; how many no longer fit. One that can't be had here is said to be so.
+async def check(shelf: Shelf, show: Tell, tell: Tell, results: Path = RESULTS) -> int:
+    """Run each, and say what became of it; how many no longer fit, or are broken. One that can't be had here says so.
 
     Args:
         show: gets what was found. tell: what goes on.
     """
     missing = absent()
-    wrong = 0
-    for one in lessons:
+    wrong = len(shelf.broken)
+    for why in shelf.broken.values():
+        show(f"broken: {why}")
+    for one in shelf.lessons.values():
         if reason := unavailable(one, missing):
             show(f"{one.name}: unavailable, because {reason}")
             continue

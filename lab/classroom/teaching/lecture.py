@@ -1,7 +1,7 @@
 """`pushlab lesson run`: the page of one lesson, and the process that measures behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from benchmarks.report.looks import looks
 from lab.classroom.channel import Channel, attend, request
-from lab.classroom.host import Host, Opening, Place, hosting, stopped
+from lab.classroom.host import Host, Opening, Place, Tell, browsing, hosting, stopped
 from lab.classroom.teaching.attempt import RESULTS, Attempt, dated
 from lab.classroom.teaching.figure import Figure
 from lab.classroom.teaching.handout import POLICY, handout
@@ -248,7 +248,6 @@ def _confronted(attempt: Attempt, of: Measured) -> dict[str, Any]:
         "try": html(lesson.text[TRY]),
         "claims": [{"mark": one.mark, "says": inline(one.says), "long": one.figure.with_interval}
                    for one in claimed(lesson, of)],
-        "says": list(of.seen),
     }  # fmt: skip
 
 
@@ -272,16 +271,13 @@ def _filled(text: str, of: Measured | None) -> str:
     return html(PLACEHOLDER.sub("…", text) if of is None else of.filled(text))
 
 
-Tell = Callable[[str], None]
-
-
-async def run(lesson: Lesson, port: int, tell: Tell, opened: Callable[[str], object]) -> None:
-    """Show the lesson until Ctrl-C. opened: gets the address when it can be reached."""
+async def run(lesson: Lesson, port: int, tell: Tell, *, browser: bool) -> None:
+    """Show the lesson until Ctrl-C."""
     async with lecturing(lesson, port) as (host, lecture):
         ending = asyncio.create_task(stopped())
         await asyncio.sleep(0)  # signals are waited for before anybody is told that Ctrl-C ends it
         tell(f"lesson {lesson.name} is open at {host.url}; Ctrl-C ends it")
         if lecture.missing:
             tell(f"it can't be run here, because {lecture.missing}")
-        opened(host.url)
-        await ending
+        async with browsing(host.url, tell, wanted=browser):
+            await ending

@@ -204,25 +204,43 @@ class Lesson:
         return _named(name, [*self.questions, *self.observations], "question")
 
 
-def lessons(folder: Path = LESSONS) -> dict[str, Lesson]:
-    """Every lesson there is, by name, in their order.
+@dataclass(frozen=True)
+class Shelf:
+    """What there is. lessons: by name, in their order. broken: by its name, why a folder holds none."""
 
-    Raises:
-        UserError: something in one of them is unknown, missing or wrong.
-    """
-    among = subjects(discover())
-    found = [read(path.parent, among) for path in sorted(folder.glob("*/lesson.toml"))]
-    return {one.name: one for one in sorted(found, key=lambda one: (one.order, one.name))}
+    lessons: Mapping[str, Lesson]
+    broken: Mapping[str, str]
+
+    def lesson(self, name: str) -> Lesson:
+        """Raises:
+        UserError: there is none of that name, which says what there is; or it is broken.
+        """
+        if name in self.broken:
+            raise UserError(self.broken[name])
+        return _named(name, list(self.lessons.values()), "lesson")
+
+    def only(self, names: Iterable[str]) -> "Shelf":
+        """These of it.
+
+        Raises:
+            UserError: there is none of a name.
+        """
+        broken = {name: self.broken[name] for name in names if name in self.broken}
+        return Shelf({name: self.lesson(name) for name in names if name not in broken}, broken)
+
+
+def shelf(folder: Path = LESSONS) -> Shelf:
+    """Every lesson there is; one that is broken keeps nobody from the others."""
+    among, found, broken = subjects(discover()), list[Lesson](), dict[str, str]()
+    for path in sorted(one for one in folder.iterdir() if one.is_dir() and one.name[0] not in "._"):
+        try:
+            found.append(read(path, among))
+        except UserError as error:
+            broken[path.name] = str(error)
+    return Shelf({one.name: one for one in sorted(found, key=lambda one: (one.order, one.name))}, broken)
 
 
 Named = TypeVar("Named", Question, Lesson)
-
-
-def lesson(name: str, among: Mapping[str, Lesson]) -> Lesson:
-    """Raises:
-    UserError: there is none of that name; says which there are.
-    """
-    return _named(name, list(among.values()), "lesson")
 
 
 def _named(name: str, among: Sequence[Named], what: str) -> Named:
@@ -245,6 +263,10 @@ def read(folder: Path, among: Mapping[str, Subject]) -> Lesson:
         return _read(folder, where, among)
     except UserError as error:  # what others say of a plan or an experiment does not say whose it is
         raise error if str(error).startswith(where) else UserError(f"{where}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: its files must be UTF-8, and byte {error.start} of one is not") from error
+    except OSError as error:
+        raise UserError(f"{where}: {Path(str(error.filename)).name} can't be read: {error.strerror}") from error
 
 
 def _read(folder: Path, where: str, among: Mapping[str, Subject]) -> Lesson:

@@ -1,6 +1,6 @@
 """Running a lesson: what it takes is measured, and every value computed. What a class and a page have in common.
 
-    lessons() -> dict[str, Lesson]                            every lesson, by name   (lab.classroom.teaching.lesson)
+    shelf() -> Shelf                                          every lesson, by name   (lab.classroom.teaching.lesson)
     unavailable(lesson) -> str                                why it can't be run here; empty where it can
     await measured(lesson, folder, tell) -> Measured          run it; keep everything in the folder
     recalled(lesson, folder) -> Measured                      the same from what is kept there
@@ -47,12 +47,16 @@ class Dot:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is, after each trial and each observation. says: what was just done."""
+    """How far a run is, after each trial and each observation.
+
+    says: what was just done; of an observation, `observed`, what was seen.
+    """
 
     done: int
     planned: int
     says: str
     dots: Sequence[Dot] = ()
+    observed: bool = False
 
 
 Tell = Callable[[Progress], None]
@@ -64,14 +68,13 @@ class Measured:
 
     Attributes:
         way: which one it was, counted from 0. note: what is to be known of it where that isn't the first; else empty.
-        figures: by the names of values. seen: sentences of what experiments have observed.
+        figures: by the names of values.
     """
 
     lesson: str
     way: int
     note: str
     figures: Mapping[str, Figure]
-    seen: Sequence[str] = ()
 
     def filled(self, text: str) -> str:
         """The text with its placeholders filled in."""
@@ -133,9 +136,8 @@ def recalled(lesson: Lesson, folder: Path) -> Measured:
     if way is None:
         raise UserError(f"{folder} holds a run of another lesson: {kept['lesson']!r}")
     evidence = _evidence(way, folder)
-    says = [one.observation.says for once in evidence.seen for one in once if one.observation]
     note = way.says if kept["way"] else ""
-    return Measured(lesson.name, kept["way"], note, evidence.figures(lesson.values), says)
+    return Measured(lesson.name, kept["way"], note, evidence.figures(lesson.values))
 
 
 def _evidence(way: Way, folder: Path) -> Evidence:
@@ -198,9 +200,14 @@ class _Running:
             if isinstance(of, OfExperiment) and seen.observation and self._is_of(of, seen.spot):
                 number = observed(of, seen.observation)
                 dots += [Dot(name, nth, number * value.scale)] if number is not None else []
-        cured = " with the cure" if seen.spot.cured else ""
         says = seen.observation.says if seen.observation else f"{seen.state}: {seen.reason}"
-        self._tell(f"{seen.spot.subject} in {seen.spot.engine}{cured}: {says}", dots)
+        self._tell(f"{self._who(seen.spot)}: {says}", dots, observed=True)
+
+    def _who(self, spot: Spot) -> str:
+        """In the words of the page."""
+        several = len({engine for one in self.way.experiments for engine in one.engines}) > 1
+        where = f" in {spot.engine}" if several else ""
+        return f"{self.way.subjects[spot.subject].title}{where}{', with the cure' * spot.cured}"
 
     def _is_of(self, of: OfExperiment, spot: Spot) -> bool:
         one, (subject, engine, cured) = self.way.spot(of)
@@ -212,9 +219,9 @@ class _Running:
         found = [(name, self.lesson.values[name]) for name in names]
         return [(name, value) for name, value in found if not value.joining]
 
-    def _tell(self, says: str, dots: Sequence[Dot]) -> None:
+    def _tell(self, says: str, dots: Sequence[Dot], *, observed: bool = False) -> None:
         self.done += 1
-        self.tell(Progress(self.done, self.planned, says, dots))
+        self.tell(Progress(self.done, self.planned, says, dots, observed))
 
 
 # --- predictions ---

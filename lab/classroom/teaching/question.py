@@ -133,7 +133,7 @@ class Number(Question):
         return _asked(self) | {"low": self.low, "high": self.high}
 
     def checked(self, raw: Any) -> float:
-        return _plausible(raw, self.low, self.high, self.name, self.unit)
+        return _plausible(raw, self.low, self.high, self.unit)
 
     def answer(self, figures: Figures) -> Answer:
         (figure,) = self.of(figures)
@@ -190,7 +190,7 @@ class Choice(Question):
         return _asked(self) | {"labels": list(self.labels)}
 
     def checked(self, raw: Any) -> int:
-        return _index(raw, len(self.labels), self.name)
+        return _index(raw, len(self.labels))
 
     def answer(self, figures: Figures) -> Answer:
         (figure,) = self.of(figures)
@@ -234,7 +234,7 @@ class Ranking(Question):
         return _asked(self) | {"labels": list(self.labels), "smallest": self.smallest}
 
     def checked(self, raw: Any) -> list[int]:
-        order = [_index(one, len(self.labels), self.name) for one in _several(raw, len(self.labels), self.name)]
+        order = [_index(one, len(self.labels)) for one in _several(raw, len(self.labels))]
         if len(set(order)) != len(order):
             raise UserError(f"{self.name}: {raw!r} has an item twice; each must be in it once")
         return order
@@ -296,13 +296,13 @@ class Curve(Question):
         return _asked(self) | axes
 
     def checked(self, raw: Any) -> list[float]:
-        points = _several(raw, len(self.xs), self.name)
-        return [_plausible(one, self.low, self.high, self.name, self.unit) for one in points]
+        points = _several(raw, len(self.xs))
+        return [_plausible(one, self.low, self.high, self.unit) for one in points]
 
     def answer(self, figures: Figures) -> Answer:
         held = self.of(figures)
         known = [figure.value for figure in held if figure.value is not None]
-        says = "; ".join(f"{number(x)}: {figure.with_interval}" for x, figure in zip(self.xs, held, strict=True))
+        says = "; ".join(f"{figure.with_interval} at {number(x)}" for x, figure in zip(self.xs, held, strict=True))
         return Answer(known if len(known) == len(held) else None, held, says)
 
     def judged(self, given: Any, answer: Answer) -> Verdict:
@@ -312,7 +312,7 @@ class Curve(Question):
         mark: Mark = "open" if not told else "wrong" if "wrong" in parts else "right"
         share = f"by at most {self.tolerance * 100:g} %"
         tied = f"; of {len(parts) - told} this run does not tell" if told < len(parts) else ""
-        return Verdict(mark, f"{parts.count('right')} of {len(parts)} points are off {share}{tied}.", parts)
+        return Verdict(mark, f"{parts.count('right')} of {len(parts)} points are right: off {share}{tied}.", parts)
 
     def told(self, given: Any) -> str:
         return ", ".join(written(one, self.unit) for one in given)
@@ -325,22 +325,26 @@ def _asked(question: Question) -> dict[str, Any]:
     return {"name": question.name, "kind": question.kind, "ask": question.ask, "unit": question.unit}
 
 
-def _plausible(raw: Any, low: float, high: float, name: str, unit: str) -> float:
+def _plausible(raw: Any, low: float, high: float, unit: str) -> float:
     right = f"it must be a number from {number(low)} to {written(high, unit)}"
+    if raw is None:
+        raise UserError(f"no number has been entered yet; {right}")
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not isfinite(raw) or not low <= raw <= high:
-        raise UserError(f"{name}: {_short(raw)} is no plausible answer; {right}")
+        raise UserError(f"{_short(raw)} is no plausible answer; {right}")
     return float(raw)
 
 
-def _index(raw: Any, count: int, name: str) -> int:
+def _index(raw: Any, count: int) -> int:
+    if raw is None:
+        raise UserError(f"none of the {count} has been chosen yet")
     if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw < count:
-        raise UserError(f"{name}: {_short(raw)} is none of the {count} there are; they are counted from 0")
+        raise UserError(f"{_short(raw)} is none of the {count} there are; they are counted from 0")
     return raw
 
 
-def _several(raw: Any, count: int, name: str) -> list[Any]:
+def _several(raw: Any, count: int) -> list[Any]:
     if not isinstance(raw, list) or len(raw) != count:
-        raise UserError(f"{name}: {_short(raw)} is no answer; it must be a list of {count}")
+        raise UserError(f"{_short(raw)} is no answer; it must be a list of {count}")
     return raw
 
 

@@ -9,6 +9,7 @@ from lab.classroom.wire import content
 from lab.classroom.wire.body import Body, Chunked
 from lab.classroom.wire.frame import frames
 from lab.classroom.wire.head import REQUEST, RESPONSE, Head, head, plausible
+from lab.classroom.wire.inflater import agreed
 from lab.classroom.wire.side import Reading, Side, Unknown
 from lab.classroom.wire.step import Kind, Size, Span, Step
 from lab.link.relay.toxics import Way
@@ -25,11 +26,12 @@ LONGEST = 160
 
 @dataclass
 class Asked:
-    """A request that waits for its response, and then its status."""
+    """A request that waits for its response, and then its status, and to what extensions both have agreed."""
 
     method: str
     at: int
     answer: int | None = None
+    extensions: str = ""
 
     def answered(self) -> bool:
         return self.answer is not None
@@ -96,7 +98,7 @@ class Dissector:
             if request.says("connection", "upgrade"):
                 yield from side.wait_for(asked.answered)
                 if asked.answer == SWITCHED:
-                    yield from self._switched(side, request)
+                    yield from self._switched(side, request, asked.extensions)
 
     def _note(self, path: str) -> str:
         """Whether somebody asks for that again."""
@@ -122,10 +124,11 @@ class Dissector:
             asked = self._asked.popleft() if self._asked else None
             took = self.at - asked.at if asked else None
             side.tell("response", title, note=_describe(response, status, asked), took=took)
+            extensions = response.field("sec-websocket-extensions")
             if asked:
-                asked.answer = status
+                asked.answer, asked.extensions = status, extensions
             if status == SWITCHED:
-                yield from self._switched(side, response)
+                yield from self._switched(side, response, extensions)
             if not (status in BODILESS or (asked and asked.method == "HEAD")):
                 yield from self._body(side, response, response.length)
 
@@ -135,11 +138,11 @@ class Dissector:
         body = Chunked(side) if of.chunked else Body(side, length)
         yield from content.read(side, body, of.media_type, of.field("content-encoding").lower())
 
-    def _switched(self, side: Side, to: Head) -> Reading[None]:
+    def _switched(self, side: Side, to: Head, extensions: str) -> Reading[None]:
         """Whatever both have agreed on, until the end."""
         if not to.says("upgrade", "websocket"):
             raise Unknown
-        yield from frames(side)
+        yield from frames(side, agreed(extensions, side.way))
 
 
 def _short(text: str) -> str:

@@ -1,7 +1,9 @@
 """Frames of RFC 6455, after its handshake."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from lab.classroom.wire.inflater import Inflater
 from lab.classroom.wire.side import Reading, Side, Unknown
 from lab.classroom.wire.step import Draft
 
@@ -21,8 +23,8 @@ class Header(NamedTuple):
     key: bytes  # empty = not masked
 
 
-def frames(side: Side) -> Reading[None]:
-    """For ever."""
+def frames(side: Side, inflater: Inflater | None = None) -> Reading[None]:
+    """For ever. inflater: of what is compressed, if that was agreed."""
     opcode, compressed = CONTINUED, False
     while True:
         header, raw = yield from _header(side)
@@ -34,9 +36,12 @@ def frames(side: Side) -> Reading[None]:
             raise Unknown  # nothing to continue, or something that was to be
         if header.opcode != CONTINUED:
             opcode, compressed = header.opcode, header.compressed
-        yield from _carry(side, header)
+        inflating = inflater if compressed else None
+        yield from _carry(side, header, inflating)
         if header.last:
-            _tell_message(side, MESSAGES[opcode], _note(header, compressed=compressed))
+            if inflating:
+                _inflate(side, b"", inflating.end())
+            _tell_message(side, MESSAGES[opcode], _note(side.draft, header, compressed=compressed))
             opcode = CONTINUED
 
 
@@ -62,14 +67,26 @@ def _check(header: Header, first: int) -> None:
         raise Unknown
 
 
-def _carry(side: Side, header: Header) -> Reading[None]:
+def _carry(side: Side, header: Header, inflating: Inflater | None) -> Reading[None]:
     """A frame's payload, however long, into the draft."""
     at = 0
     while at < header.length:
         yield from side.have(1)
-        data = side.cut(min(len(side.rest), header.length - at))
-        side.draft.add("payload", unmasked(data, header.key, at))
+        data = unmasked(side.cut(min(len(side.rest), header.length - at)), header.key, at)
         at += len(data)
+        if inflating:
+            _inflate(side, data, inflating.feed(data))
+        else:
+            side.draft.add("payload", data)
+
+
+def _inflate(side: Side, data: bytes, said: Iterable[bytes]) -> None:
+    """Bytes that passed, and what they say, into the draft."""
+    side.draft.size.more("payload", len(data))
+    side.draft.inflated = (side.draft.inflated or 0) - len(data)
+    for text in said:
+        side.draft.inflated += len(text)
+        side.draft.keep("payload", text)
 
 
 def unmasked(data: bytes, key: bytes, at: int) -> bytes:
@@ -81,15 +98,19 @@ def unmasked(data: bytes, key: bytes, at: int) -> bytes:
 
 
 def _tell_message(side: Side, title: str, note: str) -> None:
-    if not side.draft.size.payload:
+    if not side.draft.said:
         side.tell("alive", "an empty message", note=note)
     else:
         side.tell_content(title, note)
 
 
-def _note(header: Header, *, compressed: bool) -> str:
-    said = ("compressed: what it carries can't be read here" * compressed, "masked; shown unmasked" * bool(header.key))
-    return ", ".join(filter(None, said))
+def _note(draft: Draft, header: Header, *, compressed: bool) -> str:
+    said = ["masked; shown unmasked"] if header.key else []
+    if draft.inflated is not None:
+        said.append(f"compressed, {draft.said} bytes to {draft.size.payload}; shown inflated")
+    elif compressed:
+        said.append("compressed: what it carries can't be read here")
+    return ", ".join(said)
 
 
 def _tell_control(side: Side, header: Header, raw: bytes) -> None:
@@ -99,7 +120,7 @@ def _tell_control(side: Side, header: Header, raw: bytes) -> None:
     code = 2 if header.opcode == CLOSE else len(content)
     side.draft.add("framing", raw + content[:code], "hex")
     side.draft.add("framing", content[code:])
-    note = _note(header, compressed=False)
+    note = _note(side.draft, header, compressed=False)
     if header.opcode == CLOSE:
         why = str(int.from_bytes(content[:2], "big")) if len(content) > 1 else "without a code"
         side.tell("close", f"close {why} {content[2:].decode('utf-8', 'replace')}".strip(), note=note)

@@ -67,8 +67,8 @@ class Side:
     ) -> None:
         """A step, of what is in the draft."""
         draft, self.draft = self.draft, Draft()
-        spans, size = draft.spans(), draft.size
-        self._tell_of(self.way, kind, title, spans, size, note=note, cursor=cursor, took=took, events=events)
+        besides = {"note": note, "cursor": cursor, "took": took, "events": events, "inflated": draft.inflated or 0}
+        self._tell_of(self.way, kind, title, draft.spans(), draft.size, **besides)
 
     def tell_content(self, otherwise: str, note: str = "") -> None:
         """A step that is called by what its payload says."""

@@ -68,6 +68,7 @@ class Step:
         way: None = neither, or both. note: what there is to say besides.
         cursor: from where on it asks; None = it asks for no such thing. took: ns since what it answers.
         spans: its bytes, in order; no more than is shown. size: all of its bytes. events: that it carries.
+        inflated: bytes that it says more than passed (or less, below 0), because it was compressed.
         steps: how many this stands for, if it is "skipped".
     """
 
@@ -82,9 +83,10 @@ class Step:
     spans: Sequence[Span] = ()
     size: Size = field(default_factory=Size)
     events: Sequence[Id] = ()
+    inflated: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """`unshown`: bytes that it has besides those of its spans."""
+        """`unshown`: bytes that it says besides those of its spans."""
         told = {
             "connection": self.connection,
             "at": self.at,
@@ -93,18 +95,24 @@ class Step:
             "title": self.title,
             "spans": [span.as_json() for span in self.spans],
             "bytes": self.size.as_json(),
-            "unshown": self.size.total - sum(len(span.text) for span in self.spans),
+            "unshown": self.size.total + self.inflated - sum(len(span.text) for span in self.spans),
             "events": len(self.events),
         }
-        besides = {"note": self.note or None, "cursor": self.cursor, "took": self.took}
+        besides = {
+            "note": self.note or None,
+            "cursor": self.cursor,
+            "took": self.took,
+            "inflated": self.inflated or None,
+        }
         return told | {key: value for key, value in besides.items() if value is not None}
 
 
 class Draft:
-    """The bytes of a step in the making; bounded, however many come."""
+    """The bytes of a step in the making; bounded, however many come. inflated: see `Step`."""
 
     def __init__(self) -> None:
         self.size = Size()
+        self.inflated: int | None = None  # nothing was compressed
         self._kept: list[tuple[Part, bytearray, str]] = []
         self._room = dict.fromkeys(PARTS, KEPT)
 
@@ -112,15 +120,24 @@ class Draft:
         return self.size.total > 0
 
     def add(self, part: Part, data: bytes, label: str = "") -> None:
+        self.size.more(part, len(data))
+        self.keep(part, data, label)
+
+    def keep(self, part: Part, data: bytes, label: str = "") -> None:
+        """To be shown, as far as there is room."""
         if not data:
             return
-        self.size.more(part, len(data))
         kept = data[: self._room[part]]
         self._room[part] -= len(kept)
         if self._kept and self._kept[-1][::2] == (part, label):
             self._kept[-1][1].extend(kept)
         elif kept:
             self._kept.append((part, bytearray(kept), label))
+
+    @property
+    def said(self) -> int:
+        """Bytes of the payload as it's meant."""
+        return self.size.payload + (self.inflated or 0)
 
     @property
     def payload(self) -> bytes:
@@ -130,7 +147,7 @@ class Draft:
     def frame(self, carried: Iterable[tuple[int, int]]) -> None:
         """Of what was taken for payload, only these stretches are: what is around them is framing."""
         parts = [one for one in self._kept if one[0] == "payload"]
-        if len(parts) != 1:
+        if len(parts) != 1 or self.inflated is not None:  # compressed, they are no stretches of what passed
             return
         (_, data, _), at, place = parts[0], 0, self._kept.index(parts[0])
         anew: list[tuple[Part, bytearray, str]] = []

@@ -107,7 +107,7 @@ class Lane:
         piece = toxics.piece if self.way == "down" else 0
         while at < len(held.data):
             part = held.data[at : at + min(filter(None, (piece, self._segment(), len(held.data))))]
-            if toxics.rate:
+            if toxics.bounded(self.way):
                 await alarm.until(self.relay.slot(self.way, len(part)))
             if piece:
                 await alarm.until(self.written + APART)
@@ -119,7 +119,7 @@ class Lane:
             self._write(part)
 
     def _segment(self) -> int:
-        rate = self.relay.toxics.rate
+        rate = self.relay.toxics.bounded(self.way)
         return max(SEGMENT, int(rate / 8 / 1000)) if rate else 0
 
     def _note_held(self, ns: int) -> None:
@@ -148,5 +148,6 @@ class Lane:
     def _balance(self) -> None:
         """Read no further while too much waits."""
         toxics = self.relay.toxics
-        room = QUEUE + int(toxics.rate / 8 * toxics.held(self.way)) if toxics.rate else RESERVOIR
+        rate = toxics.bounded(self.way)
+        room = QUEUE + int(rate / 8 * toxics.held(self.way)) if rate else RESERVOIR
         self.source.read(go_on=not self.target.full and self.size < room)

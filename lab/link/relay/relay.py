@@ -107,7 +107,7 @@ class Relay:
     def slot(self, way: Way, size: int) -> int:
         """When so many bytes, which nothing else keeps any more, are through at the bounded rate."""
         begins = max(clock.now(), self._free_at[way])
-        self._free_at[way] = begins + round(size * 8e9 / self.toxics.rate)
+        self._free_at[way] = begins + round(size * 8e9 / self.toxics.bounded(way))
         return self._free_at[way]
 
     def lap(self) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class Toxics:
 
     Attributes:
         up, down: how long everything is held that way. jitter: by how much more or less, at random, keeping the order.
-        rate: bits per second, each way, shared by all connections. piece: bytes of each write towards the reader.
+        rate: bits per second, each way, shared by all connections. rate_up: towards the server, where it differs.
+        piece: bytes of each write towards the reader.
         freeze: which way nothing passes, and nothing ends.
         cut_at: the byte of a response after which its connection is cut. idle: the silence after which it is.
         by: how these two cut.
@@ -36,6 +37,7 @@ class Toxics:
     down: float = 0.0
     jitter: float = 0.0
     rate: float = 0.0
+    rate_up: float = 0.0
     piece: int = 0
     freeze: str = ""
     cut_at: int = 0
@@ -55,13 +57,17 @@ class Toxics:
     def held(self, way: Way) -> float:
         return self.up if way == "up" else self.down
 
+    def bounded(self, way: Way) -> float:
+        """Bits per second; 0 = as many as there are."""
+        return (way == "up" and self.rate_up) or self.rate
+
     def frozen(self, way: Way) -> bool:
         return self.freeze in ("both", way)
 
     def leaves_alone(self, way: Way) -> bool:
         """Whether what goes that way may be passed on as it comes."""
         sliced = way == "down" and (self.piece or self.cut_at)
-        return not (self.held(way) or self.rate or sliced or self.frozen(way))
+        return not (self.held(way) or self.bounded(way) or sliced or self.frozen(way))
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,10 @@ def _time(right: str, tells: str, least: float = 1e-6, most: float = LONGEST) ->
     return Key(_time_of(least, most), _time_text, right, tells)
 
 
+def _rate(tells: str) -> Key:
+    return Key(_rate_of(1e3, 1e11), _rate_text, "a rate such as 1mbit, from 1kbit to 100gbit, or off", tells)
+
+
 _HELD = f"a time such as 50ms or 1.5s, at most {LONGEST:g}s"
 _BYTES = "a whole number of bytes from 1 to 1000000000"
 _CUT = ("fin", "rst")
@@ -160,7 +170,8 @@ KEYS: Mapping[str, Key] = {
     "up": _time(_HELD, "{} towards the server"),
     "down": _time(_HELD, "{} towards the reader"),
     "jitter": _time(_HELD, "± {}, in order"),
-    "rate": Key(_rate_of(1e3, 1e11), _rate_text, "a rate such as 1mbit, from 1kbit to 100gbit, or off", "{}/s"),
+    "rate": _rate("{}/s"),
+    "rate_up": _rate("{}/s towards the server"),
     "piece": Key(_whole(1, 10**9), str, _BYTES, "pieces of {} B, 1 ms apart"),
     "freeze": Key(_one_of("both", "up", "down", yes="both"), str, "both, up, down or off", "frozen: {}"),
     "cut_at": Key(_whole(1, 10**9), str, _BYTES, "cut at byte {} of a response"),

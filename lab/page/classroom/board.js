@@ -1,20 +1,31 @@
 // The teacher's page: who is there, what arrives, what was measured, what was voted, and the controls.
+import { alone } from "/lab/classroom/alone.js";
 import { channel, takeKey } from "/lab/classroom/channel.js";
 import { strips } from "/lab/classroom/strips.js";
 import { poll } from "/lab/classroom/poll.js";
 import { result } from "/lab/classroom/result.js";
 import { seats } from "/lab/classroom/seats.js";
+import { understood, written } from "/lab/classroom/source.js";
+import { sure } from "/lab/classroom/sure.js";
+import { timeLeft } from "/lab/classroom/timeleft.js";
 
 const byId = (id) => document.getElementById(id);
 const key = takeKey();
 let now = null;
 let lessons = null;
+let left = timeLeft();
 
 const line = channel("/class/board", () => ({ key }), {
-  open() { if (!lessons) teach(); },
-  lost() { say("The class can’t be reached. This page tries again."); },
-  refused(why) { say(why); byId("board").hidden = true; },
-  over() { line.close(); say("The class is over."); document.body.classList.add("stored"); },
+  open() { complain(""); if (!lessons) teach(); },
+  lost() { complain("The class can’t be reached: is pushlab still running? This page tries again."); },
+  refused(why) { complain(why); say(""); byId("board").hidden = true; },
+  over() {
+    line.close();
+    document.body.classList.add("stored");
+    say(`The class is over. It is kept in ${now.folder}.`);
+    earlier(true);
+    for (const id of ["csv", "again", "earlier-label"]) byId(id).hidden = true; // there is nobody to ask any more
+  },
   state(state) { now = state; show(); },
   result({ result: what }) { found.show(what, now?.lanes ?? []); },
   came({ points }) { live.add(points); },
@@ -24,13 +35,32 @@ const line = channel("/class/board", () => ({ key }), {
 async function ask(what, rest) {
   try {
     const answer = await line.ask(what, rest);
-    byId("news").classList.remove("bad");
+    complain("");
     return answer;
   } catch (error) {
-    say(error.message);
-    byId("news").classList.add("bad");
+    complain(error.message);
     return undefined;
   }
+}
+
+// The controls of a source, in that place. → {text: as the lab takes it, show(text)}
+function shape(place) {
+  place.append(byId("shape").content.cloneNode(true));
+  const [rate, size, rhythm] = place.querySelectorAll("select, input");
+  let shown = "";
+  return {
+    get text() { return written({ rhythm: rhythm.value, rate: rate.valueAsNumber, size: size.valueAsNumber }); },
+    show(text) {
+      if (text === shown) return;
+      shown = text;
+      const known = understood(text);
+      if (known) [rhythm.value, rate.value, size.value] = [known.rhythm, known.rate, known.size];
+    },
+  };
+}
+
+function complain(sentence) {
+  byId("trouble").textContent = sentence;
 }
 
 // Says it only when it is news, or a screen reader would never be silent.
@@ -38,15 +68,18 @@ function say(text) {
   if (byId("news").textContent !== text) byId("news").textContent = text;
 }
 
+alone(byId("board"));
 const live = strips({ canvas: byId("canvas"), rows: byId("rows"), template: byId("strip"), ask });
 const votes = poll(byId("question"), ask);
 const found = result(byId("result"));
+const sent = shape(byId("sent")); // while nothing is measured
+const asked = shape(byId("asked")); // when something is
 const there = seats(byId("seats"), byId("seat"), ask);
 
 function show() {
   byId("board").hidden = false;
   document.body.classList.toggle("stored", now.stored);
-  byId("what").textContent = now.stored ? `a class of ${now.started.slice(0, 10)}, stored` : "class";
+  if (now.stored) byId("what").textContent = `A class of ${now.started.slice(0, 10)}, stored.`;
   if (now.stored) say("Stored: only to look at.");
   else held();
   there.show(now.seats, now.lanes);
@@ -63,38 +96,41 @@ function show() {
 }
 
 // The question on the board is the last one, unless an earlier one was chosen.
-function earlier() {
+function earlier(over = now.stored) {
   const select = byId("earlier");
   byId("earlier-label").hidden = now.questions < 2;
   if (select.length !== now.questions) {
     select.replaceChildren(...Array.from({ length: now.questions }, (_, nth) => new Option(nth + 1)));
     select.value = now.questions;
   }
-  if (Number(select.value || now.questions) === now.questions) votes.show(now.question);
+  if (Number(select.value || now.questions) === now.questions) votes.show(now.question, { busy: now.running, over });
 }
 
 // What there is only while the class is held
 function held() {
   const here = now.seats.filter(({ state }) => state !== "away").length;
-  if (!byId("news").classList.contains("bad")) say(here === 1 ? "1 device is here" : `${here} devices are here`);
+  say(here === 1 ? "1 device is here" : `${here} devices are here`);
   door(now.door, now.seats.length === 0);
-  for (const [id, value] of [["source", now.source]]) if (document.activeElement !== byId(id) && byId(id).dataset.was !== value) byId(id).value = byId(id).dataset.was = value;
+  sent.show(now.source);
   ways();
   byId("choose").checked = now.choosing;
   progress(now.measuring);
   running(now.running);
 }
 
-function door({ code, origin, open, qr }, empty) {
+function door({ code, origin, open, qr, networks }, empty) {
   byId("address").textContent = origin.replace("http://", "");
   byId("code").textContent = `${code.slice(0, 3)} ${code.slice(3)}`;
   byId("closed").hidden = open;
   byId("shut").textContent = open ? "Close the door" : "Open the door";
   byId("shut").dataset.open = String(open);
   byId("nobody").hidden = !empty;
-  byId("loopback").hidden = !/^http:\/\/(127\.|localhost|\[::1\])/.test(origin);
+  const here = /^http:\/\/(127\.|localhost|\[::1\])/.test(origin);
+  byId("loopback").hidden = !here;
+  byId("cures").hidden = here;
+  byId("networks").textContent = networks.map((one) => `pushlab class --address ${one}`).join("\n") || "this computer is in none";
   byId("ports").textContent = `TCP to port ${new URL(origin).port} and the ports from ${now.ports[0]} to ${now.ports[1]}`;
-  drawCode(qr, `${origin} ${code}`);
+  drawCode(here ? [] : qr, `${origin} ${code}`); // a phone would look for it in itself
 }
 
 // As one path of squares, with the quiet zone of four that the standard asks for.
@@ -121,7 +157,8 @@ function ways() {
 function progress(measuring) {
   byId("progress").hidden = !measuring && !now.failed;
   byId("stop").hidden = !measuring;
-  byId("start").disabled = byId("rotate").disabled = byId("play").disabled = byId("restart").disabled = Boolean(measuring);
+  const busy = Boolean(measuring || now.running);
+  for (const id of ["start", "rotate", "play", "restart"]) byId(id).disabled = busy;
   const bar = byId("progress").querySelector("progress");
   bar.hidden = !measuring;
   if (!measuring) { byId("doing").textContent = now.failed; return; }
@@ -138,9 +175,12 @@ function progress(measuring) {
 
 function running(lesson) {
   byId("running").hidden = !lesson;
-  if (!lesson) return;
-  byId("run-says").textContent = ` is measured on this computer: `;
-  byId("running").querySelector("progress").value = lesson.planned ? lesson.done / lesson.planned : 0;
+  if (!lesson) { left = timeLeft(); return; }
+  const { title } = lessons?.find(({ name }) => name === lesson.lesson) ?? { title: lesson.lesson };
+  byId("run-says").textContent = `“${title}” is measured on this computer: ${[lesson.says, left(lesson.done, lesson.planned)].filter(Boolean).join(" · ")}`;
+  const bar = byId("running").querySelector("progress");
+  if (lesson.planned) bar.value = lesson.done / lesson.planned;
+  else bar.removeAttribute("value"); // it moves, though nothing is known
 }
 
 // Lessons and their questions
@@ -161,8 +201,8 @@ function questions() {
 const on = (id, what, act) => byId(id).addEventListener(what, (event) => { event.preventDefault(); act(event); });
 
 on("shut", "click", () => ask("door", { open: byId("shut").dataset.open !== "true" }));
-on("new-code", "click", () => ask("new_code"));
-on("play", "click", () => ask("play", { source: byId("source").value }));
+sure(byId("new-code"), "The old one is void then", () => ask("new_code"));
+on("live-form", "submit", () => ask("play", { source: sent.text }));
 on("all-way", "change", ({ target }) => ask("lay", { transport: "", condition: target.value }));
 on("all-cut", "click", () => ask("cut", { transport: "" }));
 on("restart", "click", () => ask("restart"));
@@ -170,7 +210,7 @@ on("rotate", "click", () => ask("rotate"));
 on("stop", "click", () => ask("stop"));
 byId("choose").addEventListener("change", ({ target }) => ask("choosing", { allowed: target.checked }));
 on("measure-form", "submit", () => ask("measure", {
-  source: byId("with").value,
+  source: asked.text,
   seconds: byId("seconds").valueAsNumber,
   turns: byId("turns").checked ? now.lanes.length : 1,
 }));
@@ -180,7 +220,7 @@ on("asking", "submit", async () => {
 });
 byId("earlier").addEventListener("change", async ({ target }) => {
   const question = Number(target.value) === now.questions ? now.question : await ask("question", { number: Number(target.value) });
-  if (question) votes.show(question);
+  if (question) votes.show(question, { earlier: question.number !== now.questions, over: now.stored });
 });
 byId("lesson").addEventListener("change", questions);
 on("teaching", "submit", () => ask("ask_of", { lesson: byId("lesson").value, question: byId("of-lesson").value }));
@@ -200,19 +240,7 @@ on("csv", "click", async () => {
   const text = await ask("csv");
   if (text !== undefined) download("class.csv", text, "text/csv");
 });
-on("end", "click", async () => {
-  if (byId("end").dataset.sure) { await ask("end"); return; }
-  byId("end").dataset.sure = "yes";
-  byId("end").textContent = "Really end it?";
-  setTimeout(() => { delete byId("end").dataset.sure; byId("end").textContent = "End the class"; }, 4000);
-});
-
-// Large type, for a projector; kept for this tab.
-byId("large").addEventListener("change", ({ target }) => {
-  document.documentElement.classList.toggle("large", target.checked);
-  sessionStorage.setItem("large", target.checked ? "yes" : "");
-});
-if (sessionStorage.getItem("large")) byId("large").click();
+sure(byId("end"), "Really end it?", () => ask("end"));
 
 function download(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));

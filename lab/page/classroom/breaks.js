@@ -2,7 +2,7 @@
 const FAULTS = [
   ["freeze", "Freeze", "Nothing passes, and no connection ends: half-open"],
   ["delay", "+ 300 ms", "A relay holds everything for 300 ms each way"],
-  ["slow", "3G", "A relay holds everything for 150 ms each way, and lets 1.6 Mbit/s pass; it loses no packets"],
+  ["slow", "3G", "A relay holds everything for 150 ms each way, and lets 1.6 Mbit/s pass towards the page, 0.768 Mbit/s away from it; it loses no packets"],
   ["buffer", "Buffer", "A proxy that keeps responses back until they are whole"],
 ];
 

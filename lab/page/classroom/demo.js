@@ -1,4 +1,5 @@
 // The demo page: one source at the top, and a lane for each transport, all of them fed by the same events.
+import { onLook } from "/lab/look.js";
 import { list } from "/lab/transports.js";
 import { breaks } from "./breaks.js";
 import { channel, takeKey } from "./channel.js";
@@ -10,7 +11,6 @@ import { words } from "./scale.js";
 import { ms, serverClock } from "./servertime.js";
 import { source } from "./source.js";
 import { strip } from "./strip.js";
-import { switches } from "./switches.js";
 import { wireView } from "./wire.js";
 
 const SHOWN_EVERY = 250; // ms, for words and figures; dots move with each frame
@@ -24,7 +24,6 @@ const byId = (id) => document.getElementById(id);
 // What went wrong with a request, or is wrong with the page, where everyone sees it.
 function complain(sentence) {
   byId("trouble").textContent = sentence;
-  byId("trouble").hidden = !sentence;
 }
 
 function status(text) {
@@ -191,7 +190,7 @@ async function main() {
   // Showing
 
   sent.onEntry(ticks.note);
-  switches({ large: byId("large"), theme: byId("theme") }, layout);
+  onLook(layout);
   let width = 0;
   new ResizeObserver(([{ contentRect }]) => { // its height changes with every sentence
     if (contentRect.width !== width) layout();

@@ -41,6 +41,7 @@ export function drawn(place, draw) {
   };
   place.redraw = new ResizeObserver(again);
   place.redraw.observe(place);
+  place.redraw.observe(document.body); // which grows with the type, where the place does not
   again();
 }
 
@@ -261,19 +262,56 @@ function curves({ xs, x, y, low, high, unit, given, figures, ask }, size) {
   const known = figures.flatMap(ends);
   const of = { xs, x, y, unit, low: Math.min(low, ...known), high: Math.max(...given, ...known) * 1.08 || high };
   const { height, along, up, grid } = paper(of, size);
-  const ours = xs.map((at, nth) => [along(at), up(given[nth])]);
-  const theirs = xs.flatMap((at, nth) => (figures[nth].value === null ? [] : [[along(at), up(figures[nth].value)]]));
-  const bars = xs.map((at, nth) => {
-    const { low: from, high: to } = figures[nth];
-    return from === null || to === null ? "" : `M${along(at)} ${up(from)}V${up(to)}`;
-  });
-  const dots = (points) => points.map(([cx, cy]) => svg("circle", { cx, cy, r: 0.28 * rem }));
   return canvas(width, height + 1.6 * rem, ask, grid,
-    svg("g", { class: "given line" }, svg("path", { d: path(ours) }), ...dots(ours)),
-    svg("g", { class: "measured line" }, svg("path", { d: path(theirs) }),
-      svg("path", { d: bars.join(""), class: "bars" }), ...dots(theirs)),
-    text(0, height + rem, `▶ ${OURS}`, { class: "given" }),
-    text(width, height + rem, `● ${THEIRS}`, { class: "measured", "text-anchor": "end" }));
+    curve("given", xs, given, along, up, rem),
+    measuredCurve(xs, figures, along, up, rem),
+    ...legend("given", OURS, 0, height + rem, rem),
+    ...legend("measured", THEIRS, width / 2, height + rem, rem));
+}
+
+// A piece of such a line, and what it is.
+function legend(kind, said, x, y, rem) {
+  const line = svg("path", { d: `M${x} ${y - 0.3 * rem}h${2 * rem}` });
+  return [svg("g", { class: `${kind} line` }, line), text(x + 2.5 * rem, y, said, { class: kind })];
+}
+
+// A line through what is known of it, with a dot at each point.
+function curve(kind, xs, values, along, up, rem, ...besides) {
+  const points = xs.flatMap((at, nth) => (values[nth] === null ? [] : [[along(at), up(values[nth])]]));
+  const dots = points.map(([cx, cy]) => svg("circle", { cx, cy, r: 0.28 * rem }));
+  return svg("g", { class: `${kind} line` }, svg("path", { d: path(points) }), ...besides, ...dots);
+}
+
+function measuredCurve(xs, figures, along, up, rem) {
+  const bars = xs.map((at, nth) => {
+    const { low, high } = figures[nth];
+    return low === null || high === null ? "" : `M${along(at)} ${up(low)}V${up(high)}`;
+  });
+  return curve("measured", xs, figures.map(({ value }) => value), along, up, rem, svg("path", { d: bars.join(""), class: "bars" }));
+}
+
+// What many have sketched, thin, with the middle of it at each point; and what was measured, once it is (`figures`).
+// `most`: what the axis has to hold besides, so that several drawings can be compared.
+export function sketches({ xs, x, y, low, high, unit, given, figures, most, ask }, size) {
+  const { width, rem } = size;
+  const known = figures.flatMap(ends);
+  const of = { xs, x, y, unit, low: Math.min(low, ...known), high: Math.max(0, most, ...known) * 1.08 || high };
+  const { height, along, up, grid } = paper(of, size);
+  const middle = given.length ? xs.map((_, nth) => half(given.map((values) => values[nth]))) : [];
+  const all = given.map((values) => svg("path", { d: path(xs.map((at, nth) => [along(at), up(values[nth])])) }));
+  const parts = [svg("g", { class: "sketches" }, ...all)];
+  if (given.length) parts.push(curve("given", xs, middle, along, up, rem), ...legend("given", "their middle", 0, height + rem, rem));
+  if (known.length) {
+    parts.push(measuredCurve(xs, figures, along, up, rem), ...legend("measured", THEIRS, width / 2, height + rem, rem));
+  }
+  const said = middle.length ? `their middle is ${middle.map(told).join(", ")} ${unit}` : "none yet";
+  return canvas(width, height + 1.6 * rem, `${ask}: ${given.length} sketches, ${said}`, grid, ...parts);
+}
+
+function half(values) {
+  const sorted = [...values].sort((one, other) => one - other);
+  const at = (sorted.length - 1) / 2;
+  return (sorted[Math.floor(at)] + sorted[Math.ceil(at)]) / 2;
 }
 
 // --- a sheet to sketch on ---

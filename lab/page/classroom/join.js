@@ -119,8 +119,7 @@ byId("choice").addEventListener("change", ({ target }) => {
   line.ask("choose", { transport: target.value }).catch((error) => say(error.message));
 });
 
-const code = takeCode();
-byId("code").value = code;
-if (seat.key) enter(code, "");
+byId("code").value = takeCode();
+if (seat.key) enter("", ""); // where it is of another class, the name is asked for again
 else ask("");
 setInterval(draw, DRAWN_EVERY);

@@ -2,6 +2,7 @@
 import { channel, takeKey } from "/lab/classroom/channel.js";
 import { asked } from "/lab/classroom/question.js";
 import { confronted, drawn, strip } from "/lab/classroom/drawing.js";
+import { timeLeft } from "/lab/classroom/timeleft.js";
 
 const REACHED = { predict: 0, run: 1, running: 1, see: 2, confront: 3 };
 const STEPS = ["predict", "run", "see", "confront"];
@@ -16,18 +17,20 @@ const key = takeKey();
 let lesson = null;
 let now = null;
 let dots = [];
+let sentences = []; // what experiments have observed, to be read for longer than they take
 let forms = new Map();
+let left = timeLeft();
 
 const line = channel("/lesson/line", () => ({ key }), {
-  open() { say(""); },
-  lost(why) { say(`${why}: trying again …`); },
-  refused(why) { say(why); },
+  open() { complain(""); },
+  lost(why) { complain(`pushlab doesn't answer (${why}): is it still running? This page tries again.`); },
+  refused(why) { complain(why); },
   lesson(told) { lesson = told; shown(told); },
   state(told) { stated(told); },
   progress(told) { progressed(told); },
 });
 
-function say(sentence) { byId("line").textContent = sentence; }
+function complain(sentence) { byId("trouble").textContent = sentence; }
 
 // What the server has rendered of the lesson's own Markdown, in which markup is text already.
 function fill(element, html) { element.innerHTML = html; }
@@ -62,6 +65,7 @@ function stated(told) {
   const before = now?.stage;
   now = told;
   dots = told.progress.flatMap((one) => one.dots);
+  sentences = told.progress.filter(({ observed }) => observed).map(({ says }) => says);
   for (const step of document.querySelectorAll("#steps li")) mark(step);
   predicted();
   ran();
@@ -109,18 +113,24 @@ function ran() {
 }
 
 function went(progress) {
-  part("run", "progress").value = progress ? progress.done / progress.planned : 0;
+  const bar = part("run", "progress");
+  if (progress) bar.value = progress.done / progress.planned;
+  else bar.removeAttribute("value"); // it moves, though nothing is known
+  const later = progress ? left(progress.done, progress.planned) : "";
   const told = progress ? `${progress.done} of ${progress.planned}: ${progress.says}` : "Starting the browsers …";
-  part("run", ".says").textContent = told;
+  part("run", ".says").textContent = later ? `${told} · ${later}` : told;
 }
 
 function progressed(progress) {
   dots.push(...progress.dots);
+  if (progress.observed) sentences.push(progress.says);
   went(progress);
   draw();
 }
 
 function draw() {
+  part("run", ".sentences").hidden = !sentences.length;
+  part("run", ".sentences").replaceChildren(...sentences.map(item));
   const figure = part("run", ".dots");
   const rows = lesson.shown;
   figure.hidden = !rows || REACHED[now.stage] < 1 || !(dots.length || now.figures);
@@ -138,7 +148,7 @@ function held(rows) {
   return Object.fromEntries(rows.rows.map(({ value }) => [value, of(value)]));
 }
 
-function explained({ confronted: predictions, seen, explain, claims, says, folder, try: commands }) {
+function explained({ confronted: predictions, seen, explain, claims, folder, try: commands }) {
   const titled = (title) => { const made = document.createElement("h3"); made.textContent = title; return made; };
   part("confront", ".body").replaceChildren(
     titled("What you predicted"), ...predictions.map(confrontation),
@@ -146,8 +156,6 @@ function explained({ confronted: predictions, seen, explain, claims, says, folde
   );
   fill(part("explain", ".prose"), explain);
   part("explain", ".claims").replaceChildren(...claims.map(claimed));
-  part("explain", ".observed").hidden = !says.length;
-  part("explain", ".observed ul").replaceChildren(...says.map((one) => item(one)));
   fill(part("try", ".prose"), commands);
   part("try", ".kept").textContent = `What was measured here is kept in ${folder}.`;
 }
@@ -191,33 +199,32 @@ function claimed({ mark, says, long }) {
   return made;
 }
 
-// Where it goes on, after a step that was just made.
+// Where it goes on, after a step that was just made: once everything has its size.
 function lead(before, stage) {
   const to = { run: before === "predict" && "run", see: "see", confront: "confront", predict: "story" }[stage];
   if (!to) return;
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  byId(to).scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
-  say(stage === "see" ? "The run is over: what did you see?" : "");
+  const place = stage === "see" ? seen() : byId(to);
+  requestAnimationFrame(() => requestAnimationFrame(() => place.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" })));
+  byId("news").textContent = stage === "see" ? "The run is over: what did you see?" : "";
 }
 
-function ask(what) { return line.ask(what).catch((error) => { say(error.message); }); }
+// What was seen is asked where it still can be seen, as far as there is room: dots and sentences, or these alone.
+function seen() {
+  const see = byId("see");
+  const fits = (one) => !one.hidden && see.getBoundingClientRect().bottom - one.getBoundingClientRect().top < innerHeight;
+  return [".dots", ".sentences"].map((one) => part("run", one)).find(fits) ?? see;
+}
 
-byId("go").onclick = () => { failed(""); ask("run"); };
+function ask(what) { return line.ask(what).then(() => complain(""), (error) => complain(error.message)); }
+
+byId("go").onclick = () => { failed(""); left = timeLeft(); ask("run"); };
 byId("again").onclick = () => ask("again");
 
 byId("notes").onclick = async () => {
   const open = byId("noted").hidden;
-  if (open) fill(byId("noted"), (await ask("notes")) ?? "");
+  if (open) fill(byId("noted"), await line.ask("notes").catch(() => ""));
   byId("noted").hidden = !open;
   byId("notes").setAttribute("aria-expanded", String(open));
   byId("notes").textContent = open ? "Hide the notes" : "Show the notes";
 };
-
-function large(on) {
-  document.documentElement.classList.toggle("large", on);
-  byId("large").setAttribute("aria-pressed", String(on));
-  localStorage.setItem("large", on ? "yes" : "");
-}
-
-byId("large").onclick = () => large(!document.documentElement.classList.contains("large"));
-large(localStorage.getItem("large") === "yes");

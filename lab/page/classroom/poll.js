@@ -1,6 +1,9 @@
 // The question on the board: who has voted, and after it, how: before and after the discussion, side by side.
+import { drawn, sketches } from "/lab/classroom/drawing.js";
+
 const make = (name, text = "", also = {}) => Object.assign(document.createElement(name), { textContent: text, ...also });
 const NEXT = { before: ["discuss", "Close, and discuss"], discuss: ["after", "Vote again"], after: ["shown", "Show the votes"] };
+const BACK = { discuss: "before", after: "discuss", shown: "after" };
 const SAYS = {
   before: "First vote: everybody for themselves.",
   discuss: "Talk about it with your neighbours.",
@@ -8,32 +11,34 @@ const SAYS = {
   shown: "The votes, before and after the discussion.",
 };
 const ROUNDS = ["before", "after"];
+const WHEN = { before: "Before the discussion", after: "After it" };
 const BINS = 12;
 
-// → {show(question)}
+// → {show(question, {earlier, busy, over})}; earlier: it is not asked any more; busy: a lesson is being run; over: so is the
+// class, and nothing is to be hidden.
 export function poll(box, ask) {
-  let drawn = "";
+  let current = "";
   let open = false; // whether votes are shown before the end
 
-  function show(question) {
-    const now = JSON.stringify([question, open]);
-    if (now === drawn) return;
-    drawn = now;
+  function show(question, { earlier = false, busy = false, over = false } = {}) {
+    const now = JSON.stringify([question, earlier, Boolean(busy), over, open]);
+    if (now === current) return;
+    current = now;
     const focused = box.contains(document.activeElement) ? document.activeElement.id : "";
-    box.replaceChildren(...(question ? parts(question) : [make("p", "No question has been asked yet.", { className: "soft" })]));
+    box.replaceChildren(...(question ? parts(question, earlier, busy, over) : [make("p", "No question has been asked yet.", { className: "soft" })]));
     if (focused) document.getElementById(focused)?.focus();
   }
 
-  function parts(question) {
+  function parts(question, earlier, busy, over) {
     const { text, phase, before, after, answer } = question;
     const counts = phase === "before" ? `${before.voted} have voted` : `${before.voted} have voted, ${after.voted} again`;
-    const seen = phase === "shown" || open;
+    const seen = phase === "shown" || open || over;
     const bars = make("div", "", { className: "bars" });
     if (question.options.length) bars.append(...question.options.map((option, nth) => bar(option, nth, question, seen)));
-    else if (seen) bars.append(...values(question));
+    else if (seen) bars.append(...(question.kind === "curve" ? curves(question) : values(question)));
     return [
-      make("h3", text, { className: "asked" }), make("p", SAYS[phase], { className: "soft" }), bars,
-      make("p", counts), ...(answer ? truth(answer) : []), steps(question),
+      make("h3", text, { className: "asked" }), make("p", SAYS[over ? "shown" : phase], { className: "soft" }), bars,
+      make("p", counts), ...(answer ? truth(answer) : []), steps(question, earlier, busy),
     ];
   }
 
@@ -59,12 +64,25 @@ export function poll(box, ask) {
     return [make("span", label, { className: "soft" }), box, make("span", String(count), { className: "count" })];
   }
 
-  // A number or a curve (its middle point): how many said how much, in bins of equal width or of equal ratio.
+  // Curves: a drawing for each round, all to the same scale.
+  function curves(question) {
+    const figures = (question.answer?.figures ?? []).map(([value, low, high]) => ({ value, low, high }));
+    const most = Math.max(...ROUNDS.flatMap((round) => question[round].values.flat()));
+    return shownRounds(question).map((round) => {
+      const given = question[round].values;
+      const figure = make("figure");
+      const place = make("div", "", { className: "drawing" });
+      figure.append(make("figcaption", `${WHEN[round]}: ${given.length} ${given.length === 1 ? "sketch" : "sketches"}`), place);
+      drawn(place, (size) => sketches({ ...question, ask: WHEN[round], given, figures, most }, size));
+      return figure;
+    });
+  }
+
+  // A number: how many said how much, in bins of equal width or of equal ratio.
   function values(question) {
     const { unit, answer } = question;
-    const of = (value) => (Array.isArray(value) ? value[Math.floor(value.length / 2)] : value);
-    const held = Object.fromEntries(ROUNDS.map((round) => [round, question[round].values.map(of)]));
-    const measured = answer?.figures.at(answer.figures.length >> 1)?.filter((end) => end !== null) ?? [];
+    const held = Object.fromEntries(ROUNDS.map((round) => [round, question[round].values]));
+    const measured = answer?.figures[0]?.filter((end) => end !== null) ?? [];
     const all = [...held.before, ...held.after, ...measured];
     if (!all.length) return [];
     const bins = binned(all);
@@ -110,7 +128,7 @@ export function poll(box, ask) {
     return lines;
   }
 
-  function steps(question) {
+  function steps(question, earlier, busy) {
     const row = make("div", "", { className: "row held" });
     const next = NEXT[question.phase];
     if (next) {
@@ -120,13 +138,18 @@ export function poll(box, ask) {
       row.append(button);
     }
     if (question.phase !== "shown") {
-      const button = make("button", open ? "Hide the votes" : "Show them now", { type: "button", id: "show-votes" });
+      const button = make("button", "Show them now", { type: "button", id: "show-votes" });
       button.setAttribute("aria-pressed", String(open));
-      button.addEventListener("click", () => { open = !open; show(question); });
+      button.addEventListener("click", () => { open = !open; show(question, { earlier, busy }); });
+      row.append(button);
+    }
+    if (!earlier && BACK[question.phase] && !question.answer) {
+      const button = make("button", "Back", { type: "button", id: "last-phase", title: "As it was before the last step" });
+      button.addEventListener("click", () => { open = false; ask("phase", { phase: BACK[question.phase] }); });
       row.append(button);
     }
     const lesson = question.step.split("/")[0];
-    if (lesson && !question.answer) {
+    if (lesson && !question.answer && !busy) {
       const button = make("button", "Measure the answer", { type: "button", id: "run-lesson" });
       button.addEventListener("click", () => ask("run", { lesson }));
       row.append(button);

@@ -3,7 +3,7 @@ import { sheet } from "/lab/classroom/drawing.js";
 
 const KINDS = { number, choice, ranking, curve };
 
-// → {element, kept(given, open)}. keep(given) → Promise; `given` has the form of lab/classroom/teaching/question.py.
+// → {element, kept(given, open), start(given): what is there before anything is kept}. keep(given) → Promise; `given` has the form of lab/classroom/teaching/question.py.
 export function asked(question, label, keep) {
   const element = make("form", "question");
   const fields = make("fieldset");
@@ -38,7 +38,7 @@ export function asked(question, label, keep) {
     status.textContent = is ? `Kept: ${inputs.told(given)}${open ? ". You may still change it." : ""}` : "";
   }
 
-  return { element, kept };
+  return { element, kept, start: inputs.set };
 }
 
 function make(tag, className = "", text = "") {

@@ -1,4 +1,6 @@
 // Who is there: an entry for each device.
+import { sure } from "/lab/classroom/sure.js";
+
 const STATES = { open: "", connecting: "connecting", lost: "has lost its connection", away: "is away", stored: "" };
 
 const written = (ms) => (ms >= 10 ? ms.toFixed(0) : ms.toFixed(1));
@@ -33,7 +35,7 @@ export function seats(list, template, ask) {
 
   function make({ number }) {
     const element = template.content.firstElementChild.cloneNode(true);
-    element.querySelector("button").addEventListener("click", () => ask("remove", { seat: number }));
+    sure(element.querySelector("button"), "Take the seat away?", () => ask("remove", { seat: number }));
     elements.set(number, element);
     list.append(element);
     return element;

@@ -1,5 +1,6 @@
 // The source's controls: what it plays, what is typed, a file to follow, and a pause.
 const PER_BURST = 10;
+const MIB = 1 << 20;
 
 // The source's text, as `--source` takes it. `rate` is events in a second, whatever their rhythm.
 export function written({ rhythm, rate, size }) {
@@ -14,6 +15,19 @@ export function understood(text) {
   const options = Object.fromEntries(rest.split(",").map((option) => option.split("=")));
   const { rate = rhythm === "bursts" ? 2 : 20, count = PER_BURST, size = 100 } = options;
   return { rhythm, rate: rhythm === "bursts" ? rate * count : Number(rate), size: Number(size) };
+}
+
+// What plays, for people: in short, and all there is to say of it.
+function said(text) {
+  if (!text) return ["paused", ""];
+  const [kind, file, ...options] = text.split(/[:,]/);
+  if (kind !== "lines") return [`plays ${text}`, ""];
+  const { most, bytes } = Object.fromEntries(options.map((option) => option.split("=")));
+  const size = bytes >= MIB ? `${bytes / MIB} MiB` : `${bytes} bytes`;
+  return [
+    `follows ${file.split("/").at(-1)}, ≤ ${most} lines/s`,
+    `Follows ${file}: ${most} lines and ${size} in a second at most, the rest waits in the file`,
+  ];
 }
 
 // `form`: the controls. → {show(source, why)}
@@ -39,7 +53,10 @@ export function source(form, { ask, published }) {
   for (const one of [rhythm, rate, size]) one.addEventListener("change", play);
   pause.addEventListener("click", () => { if (playing) ask("pause"); else play(); });
   form.elements.publish.addEventListener("click", publish);
-  form.elements.follow.addEventListener("click", () => ask("play", { source: `lines:${path.value}` }));
+  form.elements.follow.addEventListener("click", () => {
+    if (path.value) ask("play", { source: `lines:${path.value}` });
+    else path.focus();
+  });
   const onEnter = (input, act) => input.addEventListener("keydown", (press) => {
     if (press.key === "Enter") { press.preventDefault(); act(); }
   });
@@ -57,7 +74,8 @@ export function source(form, { ask, published }) {
     playing = text;
     for (const [name, value] of Object.entries(known ?? {})) put(form.elements[name], value);
     pause.textContent = text ? "Pause" : "Play";
-    document.getElementById("playing").textContent = why || (text ? `plays ${text}` : "paused");
+    const [short, whole] = said(text);
+    Object.assign(document.getElementById("playing"), { textContent: why || short, title: whole });
   }
 
   return { show };

@@ -1,4 +1,5 @@
 // What the source has sent, on the time axis of the lanes: a tick for each event, when it was due.
+import { inks } from "/lab/look.js";
 import { SPAN, room } from "./scale.js";
 
 // `element` holds a canvas. → {layout(), note(entry), draw(now), perSecond(now)}
@@ -12,8 +13,7 @@ export function strip(element) {
     look = room(element);
     if (!look) return;
     Object.assign(canvas, { width: look.width, height: look.height });
-    const style = getComputedStyle(element);
-    Object.assign(look, { ink: style.getPropertyValue("--soft"), line: style.getPropertyValue("--line") });
+    Object.assign(look, inks(element, "soft", "line"));
   }
 
   function note({ due }) {
@@ -34,7 +34,7 @@ export function strip(element) {
     context.clearRect(0, 0, width, height);
     context.fillStyle = look.line;
     context.fillRect(left, height - 1, width - left, 1);
-    context.fillStyle = look.ink;
+    context.fillStyle = look.soft;
     for (const due of dues) {
       const x = right - base + Math.round(due * perMs);
       if (x >= left) context.fillRect(x, 2, ratio, height - 2);

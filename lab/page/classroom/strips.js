@@ -1,4 +1,6 @@
 // Latency as it happens: a row for each transport or device, a mark for each event, the older the fainter.
+import { inks, onLook } from "/lab/look.js";
+
 const SPAN = 10000; // ms that a mark stays
 const MARK = 4; // pixels
 const DRAWN_EVERY = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 100; // ms
@@ -24,6 +26,7 @@ export function strips({ canvas, rows, template, ask }) {
   let stopped = null; // the instant that is shown for as long as it is frozen
   let played = null; // {points, began, number, done}
   let ends = [0, 2]; // decades that are shown
+  let colours = null;
 
   const clock = () => stopped ?? performance.now();
 
@@ -112,8 +115,8 @@ export function strips({ canvas, rows, template, ask }) {
     const marks = visible();
     ends = reach(marks.map(({ ms }) => ms));
     const x = (ms) => MARK * 2 + (box.width - MARK * 4) * (Math.log10(Math.max(ms, 10 ** ends[0])) - ends[0]) / (ends[1] - ends[0]);
-    const style = getComputedStyle(canvas);
-    scale(x, box, style);
+    colours ??= inks(canvas, "ink", "soft", "line");
+    scale(x, box, getComputedStyle(canvas));
     const held = new Map();
     for (const mark of marks) {
       const row = by === "transport" ? mark.transport ?? rowOf(mark.seat) : mark.seat;
@@ -124,7 +127,7 @@ export function strips({ canvas, rows, template, ask }) {
       const look = looks.get(mark.transport ?? seats.get(mark.seat)?.transport);
       if (look) stamp(look, x(mark.ms), element, mark);
     }
-    for (const [row, element] of elements) middle(element, held.get(row), x, style);
+    for (const [row, element] of elements) middle(element, held.get(row), x);
   }
 
   // Whole decades around all of them; two at least.
@@ -137,10 +140,12 @@ export function strips({ canvas, rows, template, ask }) {
   }
 
   function scale(x, box, style) {
-    pen.fillStyle = style.getPropertyValue("--soft");
-    pen.strokeStyle = style.getPropertyValue("--line");
+    pen.fillStyle = colours.soft;
+    pen.strokeStyle = colours.line;
     pen.font = `${style.fontSize} ${style.fontFamily}`;
     pen.textBaseline = "bottom";
+    const room = (box.width / (ends[1] - ends[0])) / (parseFloat(style.fontSize) * 3); // labels between two decades
+    const every = Math.max(1, Math.ceil(1 / room));
     for (let decade = ends[0]; decade <= ends[1]; decade += 1) {
       const at = Math.round(x(10 ** decade)) + 0.5;
       pen.beginPath();
@@ -148,7 +153,7 @@ export function strips({ canvas, rows, template, ask }) {
       pen.lineTo(at, box.height - parseFloat(style.fontSize) * 1.4);
       pen.stroke();
       pen.textAlign = decade === ends[0] ? "left" : decade === ends[1] ? "right" : "center";
-      pen.fillText(`${Number((10 ** decade).toPrecision(1))}`, at, box.height);
+      if ((decade - ends[0]) % every === 0) pen.fillText(`${Number((10 ** decade).toPrecision(1))}`, at, box.height);
     }
   }
 
@@ -164,15 +169,16 @@ export function strips({ canvas, rows, template, ask }) {
     pen.restore();
   }
 
-  function middle(element, values, x, style) {
+  function middle(element, values, x) {
     const text = values ? written(half(values)) : "–";
     const shown = element.querySelector(".half");
     if (shown.textContent !== text) shown.textContent = text;
     if (!values) return;
-    pen.fillStyle = style.getPropertyValue("--ink");
+    pen.fillStyle = colours.ink;
     pen.fillRect(x(half(values)) - 1, element.offsetTop + element.offsetHeight * 0.1, 2.5, element.offsetHeight * 0.8);
   }
 
+  onLook(() => { colours = null; });
   setInterval(draw, DRAWN_EVERY);
   return {
     add,

@@ -2,6 +2,7 @@
 // right and sinks for as long as it is on its way. Where it has arrived, it stays: how deep that is, is its latency.
 //
 // What has come to rest is painted once, on a paper that is rolled past; only what is on its way is drawn in each frame.
+import { inks } from "/lab/look.js";
 import { SPAN, TICKS, down, room } from "./scale.js";
 
 const PULSE = 250; // ms for which an arrival is seen
@@ -28,7 +29,7 @@ export function track(element, colour) {
     if (!space) { look = null; return; }
     const { ratio, rem, width, height, dot } = space;
     const bottom = Math.round(rem * 0.95 * ratio);
-    look = { ...space, top: Math.ceil(dot * 2), floor: height - bottom, lost: height - bottom / 2, ...inks(element) };
+    look = { ...space, top: Math.ceil(dot * 2), floor: height - bottom, lost: height - bottom / 2, inks: inks(element, "ink", "soft", "line", "card", "lost") };
     look.pictures = pictures(look, colour);
     for (const one of [canvas, ground]) Object.assign(one, { width, height });
     Object.assign(paper, { width: look.right - look.left + 8 * Math.ceil(dot), height });
@@ -89,7 +90,7 @@ export function track(element, colour) {
     drawPulses(now);
     drawFlags(now);
     drawLabels(now);
-    if (picked) ring(place(picked, now), look.dot * 2.2, look.ink);
+    if (picked) ring(place(picked, now), look.dot * 2.2, look.inks.ink);
   }
 
   const place = (mark, now) => {
@@ -106,7 +107,7 @@ export function track(element, colour) {
   }
 
   function drawSeconds(now) {
-    context.fillStyle = look.line;
+    context.fillStyle = look.inks.line;
     for (let second = Math.ceil((now - SPAN) / 1000); second * 1000 <= now; second += 1) {
       context.fillRect(look.right - column(now) + column(second * 1000), look.top, 1, look.floor - look.top);
     }
@@ -136,7 +137,7 @@ export function track(element, colour) {
     for (const { at, text } of flags) {
       const x = look.right - column(now) + column(at);
       if (x < look.left) continue;
-      context.fillStyle = look.lostInk;
+      context.fillStyle = look.inks.lost;
       context.fillRect(x, 0, Math.max(1, look.ratio), look.height);
       const fits = x + context.measureText(text).width + 6 * look.ratio < look.width;
       context.textAlign = fits ? "left" : "right";
@@ -146,15 +147,15 @@ export function track(element, colour) {
 
   function drawLabels(now) {
     context.font = `600 ${0.75 * look.rem * look.ratio}px system-ui, sans-serif`;
-    context.fillStyle = look.ink;
+    context.fillStyle = look.inks.ink;
     context.textAlign = "right";
     for (const [mark, text] of labels) {
       const [x, y] = place(mark, now);
       if (x < look.left) { labels.delete(mark); continue; }
-      ring([x, y], look.dot * 1.8, look.ink);
+      ring([x, y], look.dot * 1.8, look.inks.ink);
       const above = y > look.top + look.rem * look.ratio;
       const at = [x - look.dot * 2.5, y + (above ? -0.5 : 1) * look.rem * look.ratio * 0.6];
-      Object.assign(context, { strokeStyle: look.card, lineWidth: 4 * look.ratio });
+      Object.assign(context, { strokeStyle: look.inks.card, lineWidth: 4 * look.ratio });
       context.strokeText(text, ...at); // dots lie beneath it
       context.fillText(text, ...at);
     }
@@ -199,12 +200,6 @@ function modulo(x, n) {
   return ((x % n) + n) % n;
 }
 
-function inks(element) {
-  const style = getComputedStyle(element);
-  const ink = (name) => style.getPropertyValue(name).trim();
-  return { ink: ink("--ink"), soft: ink("--soft"), line: ink("--line"), card: ink("--card"), lostInk: ink("--lost") };
-}
-
 // The lines and words that don't move.
 function drawGround(context, look) {
   context.font = `${0.68 * look.rem * look.ratio}px system-ui, sans-serif`;
@@ -212,17 +207,17 @@ function drawGround(context, look) {
   context.textBaseline = "middle";
   for (const [latency, text] of TICKS) {
     const y = Math.round(look.top + down(latency) * (look.floor - look.top));
-    context.fillStyle = look.line;
+    context.fillStyle = look.inks.line;
     context.fillRect(look.left, y, look.width - look.left, 1);
-    context.fillStyle = look.soft;
+    context.fillStyle = look.inks.soft;
     context.fillText(text, look.left - 5 * look.ratio, y);
   }
-  context.fillStyle = look.soft;
+  context.fillStyle = look.inks.soft;
   context.fillText("lost", look.left - 5 * look.ratio, look.lost);
 }
 
 // What marks look like: told apart by their shapes, and not by colour alone.
-function pictures({ dot, ratio, ink, lostInk }, colour) {
+function pictures({ dot, ratio, inks: { ink, lost } }, colour) {
   const draw = (act) => {
     const picture = document.createElement("canvas");
     picture.width = picture.height = 2 * Math.ceil(dot * 2);
@@ -243,7 +238,7 @@ function pictures({ dot, ratio, ink, lostInk }, colour) {
       context.stroke();
     }),
     lost: draw((context) => {
-      Object.assign(context, { strokeStyle: lostInk, lineWidth: 1.8 * ratio });
+      Object.assign(context, { strokeStyle: lost, lineWidth: 1.8 * ratio });
       for (const way of [1, -1]) { context.moveTo(-dot, -way * dot); context.lineTo(dot, way * dot); }
       context.stroke();
     }),
