@@ -33,8 +33,8 @@ class: .venv/ready  # ARGS="--address wlan0" for a class that is in a network
 pictures: .venv/ready  # of the classroom's pages as they run, for the docs
 	$(bin)/python -m benchmarks.pictures
 
-test: .venv/ready  # in three processes; what is marked `alone` comes last, in one of them
-	$(bin)/pytest -m "not slow" -n 3 $(ARGS)
+test: .venv/ready  # in four processes; what is `calm` or `alone` comes last, in fewer
+	$(bin)/pytest -m "not slow" -n 4 $(ARGS)
 
 test-slow: .venv/ready
 	$(bin)/pytest -m slow $(ARGS)
