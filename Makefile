@@ -39,8 +39,8 @@ pictures: .venv/ready  # of the classroom's pages as they run, for the docs
 keep: .venv/ready  # ARGS=results/latest: that run's report and chart in docs/, its table in the README
 	$(bin)/python -m benchmarks.kept $(ARGS)
 
-test: .venv/ready  # in three processes; what is marked `alone` comes last, in one of them
-	$(bin)/pytest -m "not slow" -n 3 $(ARGS)
+test: .venv/ready  # in four processes; what is `calm` or `alone` comes last, in fewer
+	$(bin)/pytest -m "not slow" -n 4 $(ARGS)
 
 test-slow: .venv/ready
 	$(bin)/pytest -m slow $(ARGS)

@@ -104,8 +104,8 @@ async def shut(stage: Stage, source: str, *, for_good: bool = False) -> None:
     await stage.begin(source)
     await stage.wait(1 / 6, 1 / 4)
     stage.undo.push_async_callback(stage.link[kind].set, **opening)
-    stage.struck("nothing passes any more, and no connection ends")
     await stage.link[kind].set(**closing)
+    stage.struck("nothing passes any more, and no connection ends")  # not before: what still passed has not come back
     if not for_good:
         await asyncio.sleep(stage.seconds / 2)
         await stage.link[kind].set(**opening)

@@ -124,17 +124,14 @@ class Readers(Child):
     name = "the native client"
 
 
-class Outpost:
+class Outpost(Native):
     """Native readers in another place: the bench's end."""
 
-    name, version, flags, clock = Native.name, Native.version, Native.flags, Native.clock
-
     def __init__(self, readers: Readers) -> None:
-        self.ask = readers.ask
-        self.works = readers.runs
+        self.readers, self.ask = readers, readers.ask
 
-    async def try_clock(self, origin: str) -> None:
-        """Nothing to do: the same machine, the same clock."""
+    def works(self) -> bool:
+        return self.readers.runs()
 
     @asynccontextmanager
     async def reading(  # noqa: PLR0913  (what differs between readers, named)
@@ -199,7 +196,7 @@ class FarReader:
 
 
 @asynccontextmanager
-async def native(place: Place) -> AsyncIterator[Native | Outpost]:
+async def native(place: Place) -> AsyncIterator[Native]:
     """The engine in that place."""
     if not place.enter:
         yield Native()

@@ -3,10 +3,8 @@
 import asyncio
 import ipaddress
 import secrets
-import signal
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import psutil
 
@@ -16,6 +14,7 @@ from lab.errors import UserError
 from lab.log import Log
 from lab.server import listen, serving
 from lab.sources import SourceSpec
+from lab.terminal import on_signal
 from lab.transport import Subject, discover, subjects
 
 PORTS = 8
@@ -42,7 +41,7 @@ async def serve(source: SourceSpec, host: str, port: int, tell: Tell) -> None:
     log, stop = Log(), asyncio.Event()
     app = create_app(log, offered, origins=origins, hosts=hosts, token=token)
     async with serving(app, log, sockets, signals=True):
-        on_signal(stop.set)
+        on_signal(stop.set)  # in place of uvicorn, which would pass it on to the process when it has ended
         _welcome(source, hosts, ports, token, tell)
         async with asyncio.TaskGroup() as group:
             pumping = group.create_task(_pump(source, log, tell))
@@ -97,14 +96,3 @@ async def _pump(source: SourceSpec, log: Log, tell: Tell) -> None:
         tell(f"the source {source.text} has failed: {error}; the server goes on")
     else:
         tell(f"the source {source.text} has ended; the server goes on")
-
-
-def on_signal(act: Callable[[], None]) -> None:
-    """Act on Ctrl-C and SIGTERM, in place of uvicorn, which would pass them on to the process when it has ended.
-
-    Where loops know no signals (Windows), uvicorn's own handlers remain.
-    """
-    loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, act)

@@ -21,6 +21,7 @@ from typing import Any
 
 from lab import sources
 from lab.app import create_app
+from lab.ending import end
 from lab.errors import UserError
 from lab.link.place import HERE, Place
 from lab.log import Log
@@ -102,13 +103,7 @@ class Child:
 
     async def stop(self) -> None:
         """Ask it to end, and see that it does."""
-        assert self.process.stdin
-        self.process.stdin.close()  # the end of its input is the end of its work
-        try:
-            async with asyncio.timeout(5):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
+        await end(self.process)
         await self._listening
 
     async def _next(self, queue: asyncio.Queue[dict[str, Any]]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -80,11 +80,21 @@ async def _terminable(work: Coroutine[Any, Any, object]) -> None:
             asked.set()
             doing.cancel()
 
-    with suppress(NotImplementedError):  # Windows
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    on_signal(end, signal.SIGTERM)
     try:
         await work
     except asyncio.CancelledError:
         if asked.is_set():
             raise Terminated from None
         raise
+
+
+def on_signal(act: Callable[[], None], *which: signal.Signals) -> None:
+    """Act on these signals, on Ctrl-C and SIGTERM if none is named, in place of whoever did so far.
+
+    Where loops know no signals (Windows), that is who still does.
+    """
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):
+        for number in which or (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, act)

@@ -5,14 +5,17 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Pushlab, Said
 from scheduler import Scheduler, tell_groups
 
 from benchmarks import engines as known_engines
 from benchmarks.browser import Engine, Reader, Seen, launched
 from lab.app import create_app
+from lab.cli import main
 from lab.link import Relay, relaying
 from lab.log import Log
 from lab.server import Server, listen, origin, serving
@@ -25,6 +28,11 @@ RETAINED = 1000  # events, in the tests' logs
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--transport", action="append", help="only these, in the contract tests")
     parser.addoption("--engine", action="append", help="only these, in the contract tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ctrl-C is for these processes and theirs, also where shells have it ignored: in what runs in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before they are told to be collected
@@ -72,6 +80,21 @@ def ctrl_c() -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     yield
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.fixture
+def pushlab(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pushlab:
+    """The command in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Said:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Said(code, *capsys.readouterr())
+
+    return run
 
 
 @dataclass

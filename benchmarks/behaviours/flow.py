@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from benchmarks.behaviours.experiment import Observation
 from benchmarks.behaviours.field import Field
 from benchmarks.behaviours.hosted import Hosted
 from benchmarks.browser import Reader, Seen
@@ -110,6 +111,16 @@ class Road:
     lab: Hosted
     link: str
     laid: Link | None = field(default=None, repr=False)
+
+
+def observation(found: Mapping[str, Flow], says: str, *, bitten: bool) -> Observation:
+    """What came on all these roads, by their names."""
+    numbers: dict[str, float | str | None] = {"events_sent": max(len(flow.sent) for flow in found.values())}
+    for name, flow in found.items():
+        numbers |= flow.numbers(name)
+    curves = {f"{name}_ms": flow.curve for name, flow in found.items() if flow.curve}
+    log = tuple(f"{name}: {why}" for name, flow in found.items() for why in flow.lost)
+    return Observation(bitten, says, numbers, curves, log)
 
 
 def missing(texts: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from benchmarks.behaviours.experiment import Experiment, Observation
 from benchmarks.behaviours.field import Field
-from benchmarks.behaviours.flow import Flow, Pulse, Road, Unhinted, flows, missing
+from benchmarks.behaviours.flow import Flow, Pulse, Road, Unhinted, flows, missing, observation
 from benchmarks.behaviours.hosted import hosted
 from lab.transport import Subject
 
@@ -54,12 +54,7 @@ def late(flow: Flow) -> bool:
 def judged(found: Mapping[str, Flow]) -> Observation:
     """Bitten: on one of the roads events came as late as the next one, or had not come at all."""
     held = [name for name, flow in found.items() if late(flow)]
-    numbers: dict[str, float | str | None] = {"events_sent": PULSE.events}
-    for name, flow in found.items():
-        numbers |= flow.numbers(name)
-    curves = {f"{name}_ms": flow.curve for name, flow in found.items() if flow.curve}
-    log = tuple(f"{name}: {why}" for name, flow in found.items() for why in flow.lost)
-    return Observation(bool(held), says(found, held), numbers, curves, log)
+    return observation(found, says(found, held), bitten=bool(held))
 
 
 def says(found: Mapping[str, Flow], held: Sequence[str]) -> str:

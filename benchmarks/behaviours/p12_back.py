@@ -72,13 +72,12 @@ def judged(it: Journey) -> Observation:
     says += f"; it knows {AWAY - it.missed} of {AWAY} events sent meanwhile"
     says += ", and heard of the next" if it.hears else ", and did not hear of the next"
     numbers: dict[str, float | str | None] = {
-        "page_kept": "yes" if it.back.kept else "no",
         "events_missed": it.missed,
         "connections_lost_on_return": len(it.back.lost),
         "readers_held": it.held,
-        "why_not_kept": ", ".join(it.back.reasons) or None,
     }
-    return Observation(bool(it.missed or it.back.lost or not it.hears), says, numbers, log=it.back.lost)
+    bitten = bool(it.missed or it.back.lost or not it.hears)
+    return Observation(bitten, says, it.back.numbers | numbers, log=it.back.lost)
 
 
 def bites(subject: Subject, cured: bool) -> bool:  # noqa: FBT001  (as every experiment)

@@ -30,11 +30,7 @@ def judged(event: str, back: Return) -> Observation:
     """Bitten: the page was not kept."""
     says = f"the page that listens to {event} was {'kept' if back.kept else 'loaded anew'}"
     says += f": {', '.join(back.reasons)}" if back.reasons and not back.kept else ""
-    numbers: dict[str, float | str | None] = {
-        "page_kept": "yes" if back.kept else "no",
-        "why_not_kept": ", ".join(back.reasons) or None,
-    }
-    return Observation(not back.kept, says, numbers)
+    return Observation(not back.kept, says, back.numbers)
 
 
 def bites_in_firefox(subject: Subject, cured: bool) -> bool:  # noqa: FBT001  (as every experiment)

@@ -55,6 +55,10 @@ class Return:
     lost: tuple[str, ...]
     reasons: tuple[str, ...]
 
+    @property
+    def numbers(self) -> dict[str, float | str | None]:
+        return {"page_kept": "yes" if self.kept else "no", "why_not_kept": ", ".join(self.reasons) or None}
+
 
 @dataclass
 class Returning:

@@ -16,9 +16,10 @@ from fastapi.responses import RedirectResponse
 
 from lab.app import create_site
 from lab.errors import UserError
-from lab.live import names, on_signal
+from lab.live import names
 from lab.log import Log
 from lab.server import listen, serving
+from lab.terminal import on_signal
 from lab.transport import Subject
 
 Tell = Callable[[str], None]

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+from lab.ending import end
 from lab.errors import UserError
 from lab.link import emulator
 from lab.link.conditions import DIRECTIONS, Conditions
-from lab.link.namespaces import ENDING, IMPAIRED, Pair, address, inside
+from lab.link.namespaces import IMPAIRED, Pair, address, inside
 
 ETHERNET = 14
 """Bytes of a frame's header, which the kernel counts and the emulator doesn't."""
@@ -82,14 +83,7 @@ class Emulator:
         return said["ok"]
 
     async def stop(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()  # the end of its input is the end of its work
-        try:
-            async with asyncio.timeout(ENDING):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        await end(self.process)
 
 
 @asynccontextmanager

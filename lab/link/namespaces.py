@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 
+from lab.ending import end
 from lab.errors import UserError
 from lab.link.place import Place
 
@@ -34,9 +35,6 @@ ROOTLESS: Sequence[str] = ("-U", "-r")
 """A user namespace in which an ordinary user may do what root may."""
 
 ROUTED = "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet"
-
-ENDING = 5.0
-"""Seconds that a holder may take to end."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,6 @@ async def _held(command: Sequence[str]) -> AsyncIterator[int]:
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the bench, which ends its processes when it has finished
     )
-    assert process.stdin
     assert process.stdout
     assert process.stderr
     try:
@@ -154,17 +151,7 @@ async def _held(command: Sequence[str]) -> AsyncIterator[int]:
             raise UserError(f"a network namespace can't be had: {_last((await process.stderr.read()).decode())}")
         yield process.pid
     finally:
-        process.stdin.close()
-        await _ended(process)
-
-
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    try:
-        async with asyncio.timeout(ENDING):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        await end(process)
 
 
 async def _furnish(made: Pair) -> None:

@@ -2,20 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import made_up_behaviours as made_up
 import pytest
 from conftest import SUBJECTS, Engines
-from playwright.async_api import Locator, Page, expect
+from pages import Watched, fresh
+from playwright.async_api import Locator, expect
 
 from benchmarks.behaviours import p16_coordinated_omission as p16
 from benchmarks.behaviours.field import Browsers
 from benchmarks.behaviours.store import Seen, Spot
 from benchmarks.behaviours.sweep import Asked, observed
-from benchmarks.browser import AS_LAUNCHED
 from benchmarks.report import behaviours_web
 
 both = pytest.mark.parametrize("browser", ["chromium", "firefox"])
@@ -28,11 +27,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@dataclass
-class Opened:
-    page: Page
-    said: list[str] = field(default_factory=list)  # by the console
-    asked: list[str] = field(default_factory=list)  # of the network
+class Opened(Watched):
+    """The report, open."""
 
     def cell(self, name: str) -> Locator:
         return self.page.locator(f"a.cell[data-evidence={name}]")
@@ -44,17 +40,10 @@ class Opened:
 
 @asynccontextmanager
 async def opened(engines: Engines, browser: str, file: Path, anchor: str = "", **options: Any) -> AsyncIterator[Opened]:
-    engine: Any = await engines.get(browser)
-    page: Page = await engine.browser.new_page(**(AS_LAUNCHED if browser == "firefox" else {}) | options)
-    found = Opened(page)
-    page.on("console", lambda message: found.said.append(message.text))
-    page.on("pageerror", lambda error: found.said.append(str(error)))
-    page.on("request", lambda request: found.asked.append(request.url))
-    try:
+    async with fresh(engines, browser, **options) as page:
+        found = Opened(page)
         await page.goto(file.as_uri() + anchor)
         yield found
-    finally:
-        await page.close()
 
 
 @both

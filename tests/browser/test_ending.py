@@ -1,25 +1,21 @@
 """A command that is ended from outside, in the middle of its work with a browser, leaves nothing behind."""
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
+from commands import running
 from conftest import missing
 
 COMMANDS = {
     "behaviours": ("behaviours", "P16", "--transport", "sse"),
     "bench": ("bench", "--plan", "smoke", "--transport", "sse", "--engine", "chromium", "--rounds", "50"),
 }
-
-FRESH = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lab.cli import main; main()"
-"""SIGINT as a process has it that was started in a terminal, whatever the tests were started by."""
 
 
 @pytest.fixture
@@ -32,23 +28,6 @@ def temporary() -> Iterator[Path]:
 def names(folder: Path) -> list[str]:
     """Of what is in it."""
     return [one.name for one in folder.iterdir()]
-
-
-@asynccontextmanager
-async def running(command: Sequence[str], out: Path, temporary: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """It, with a folder for everything temporary, and one for its results."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", FRESH, *command, "--out", str(out)),
-        env={**os.environ, "TMPDIR": str(temporary)},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def at_work(pid: int) -> list[psutil.Process]:
@@ -71,12 +50,11 @@ async def at_work(pid: int) -> list[psutil.Process]:
 async def test_nothing_is_left(tmp_path: Path, temporary: Path, command: str, how: signal.Signals) -> None:
     if reason := missing("chromium"):
         pytest.skip(f"unavailable: {reason}")
-    async with running(COMMANDS[command], tmp_path / "out", temporary) as process:
+    arguments, env = (*COMMANDS[command], "--out", str(tmp_path / "out")), {"TMPDIR": str(temporary)}
+    async with running(*arguments, env=env) as process:
         children = await at_work(process.pid)
         assert names(temporary), "there is nothing that could be left"
-        process.send_signal(how)
-        async with asyncio.timeout(30):
-            assert await process.wait() == 130
+        assert (await process.ended(how, within=30)).code == 130
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []
     assert names(temporary) == []

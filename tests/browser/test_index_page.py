@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import running
 from conftest import SUBJECTS, Engines, Lab, running_lab
+from pages import opened
+from waiting import until
 
-SERVE = "from lab.cli import main; main()"
 WRITE = """
 import sys, time
 with open(sys.argv[1], "a") as log:
@@ -22,37 +24,15 @@ LAST = "line 19 <b>with markup</b>"
 LANES = "[...document.querySelectorAll('.lane')]"
 
 
-@asynccontextmanager
-async def opened(engines: Engines, browser: str, url: str) -> AsyncIterator[Any]:
-    """The page, which must not have complained when the test is over."""
-    complaints: list[str] = []
-    engine: Any = await engines.get(browser)
-    async with engine.page("about:blank") as page:
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        await page.goto(url)
-        page.complaints = complaints
-        yield page
-        assert not complaints
-
-
 async def all_lanes(page: Any, state: str) -> None:
     await page.wait_for_function(f"s => {LANES}.length && {LANES}.every(one => one.dataset.state === s)", arg=state)
 
 
 @asynccontextmanager
 async def serving(*options: str) -> AsyncIterator[str]:
-    """`pushlab serve` in a process of its own: its address."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SERVE, "serve", "--port", "0", *options, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stderr
-        said = (await process.stderr.readline()).decode()
-        yield next(word for word in said.split() if word.startswith("http://"))
-    finally:
-        process.terminate()
-        await process.wait()
+    """`pushlab serve`: its address."""
+    async with running("serve", "--port", "0", *options) as served:
+        yield (await served.says(r"open at (\S+)"))[1]
 
 
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])
@@ -86,9 +66,7 @@ async def test_a_lane_can_be_stopped_and_started_by_keyboard(engines: Engines, l
         await all_lanes(page, "open")
         await page.click("#all")
         await all_lanes(page, "stopped")
-        async with asyncio.timeout(2):
-            while lab.log.readers:
-                await asyncio.sleep(0.01)
+        await until(lambda: not lab.log.readers)
 
 
 async def test_gaps_are_counted(engines: Engines, lab: Lab) -> None:
@@ -103,8 +81,7 @@ async def test_gaps_are_counted(engines: Engines, lab: Lab) -> None:
 
 
 async def test_a_lost_server_is_seen_and_said(engines: Engines) -> None:
-    engine: Any = await engines.get("chromium")
-    async with engine.page("about:blank") as page:
+    async with opened(engines, "chromium", "about:blank", broken=True) as page:
         async with running_lab() as lab:
             await page.goto(lab.origin)
             await all_lanes(page, "open")

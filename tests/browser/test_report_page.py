@@ -5,7 +5,6 @@ import io
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ import made_up_runs as made_up
 import pytest
 from conftest import Engines
 from made_up_runs import Made
-from playwright.async_api import Page, expect
+from pages import Watched, fresh
+from playwright.async_api import expect
 
 from benchmarks import browser
-from benchmarks.browser import AS_LAUNCHED
 from benchmarks.report import web
 from benchmarks.runs import Sample
 
@@ -24,6 +23,8 @@ DRAWN = "figure:not([hidden]) .chart svg.marks"
 COSTS = ["server-cpu", "server-memory", "page-memory", "page-memory-kept"]
 KINDS = ["distribution", "timeline", "trials", "age", "wire", "stages", *COSTS]
 both = pytest.mark.parametrize("browser", ["chromium", "firefox"])
+mostly = pytest.mark.parametrize("browser", ["chromium", pytest.param("firefox", marks=pytest.mark.slow)])
+"""What a script does alike in either: it is enough if it is seen in both now and then."""
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +39,8 @@ def file(run: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@dataclass
-class Opened:
-    page: Page
-    said: list[str] = field(default_factory=list)  # by the console
-    asked: list[str] = field(default_factory=list)  # of the network
+class Opened(Watched):
+    """The report, open."""
 
     async def verdict(self, subject: str) -> tuple[str | None, str]:
         row = self.page.locator(f".shown tr[data-subject='{subject}']")
@@ -61,18 +59,11 @@ async def opened(
     engines: Engines, browser: str, file: Path, charts: int = len(KINDS), **options: Any
 ) -> AsyncIterator[Opened]:
     """The report, with all its charts drawn."""
-    engine: Any = await engines.get(browser)
-    page: Page = await engine.browser.new_page(**(AS_LAUNCHED if browser == "firefox" else {}) | options)
-    found = Opened(page)
-    page.on("console", lambda message: found.said.append(message.text))
-    page.on("pageerror", lambda error: found.said.append(str(error)))
-    page.on("request", lambda request: found.asked.append(request.url))
-    try:
+    async with fresh(engines, browser, **options) as page:
+        found = Opened(page)
         await page.goto(file.as_uri())
         await expect(page.locator(DRAWN)).to_have_count(charts)
         yield found
-    finally:
-        await page.close()
 
 
 @both
@@ -107,7 +98,7 @@ async def test_it_can_be_sorted_by_mouse_and_keyboard(engines: Engines, browser:
         assert await report.order() == sorted(fastest_first, key=str)
 
 
-@both
+@mostly
 async def test_verdicts_follow_the_baseline_and_the_percentile(engines: Engines, browser: str, file: Path) -> None:
     async with opened(engines, browser, file) as report:
         assert (await report.verdict("xhr_streaming"))[0] == "slower"
@@ -124,7 +115,7 @@ async def test_verdicts_follow_the_baseline_and_the_percentile(engines: Engines,
         assert await report.verdict("xhr_streaming") == ("none", "not compared")
 
 
-@both
+@mostly
 async def test_other_conditions_can_be_chosen(engines: Engines, browser: str, file: Path) -> None:
     async with opened(engines, browser, file) as report:
         await report.page.get_by_role("combobox", name="Engine").select_option("firefox")
@@ -144,7 +135,7 @@ def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@both
+@mostly
 async def test_another_link_can_be_chosen(engines: Engines, browser: str, linked: Path) -> None:
     async with opened(engines, browser, linked, charts=4) as report:
         await expect(report.page.locator(".shown caption")).to_have_text("chromium, steady, direct")
@@ -172,7 +163,7 @@ async def test_a_legend_shows_one_transport_alone(engines: Engines, browser: str
         await report.page.wait_for_function(f"({bright})() === {everything}")
 
 
-@both
+@mostly
 async def test_every_event_of_every_round_can_be_seen_and_is_named(
     engines: Engines, browser: str, file: Path, run: Made
 ) -> None:
@@ -228,7 +219,7 @@ async def test_a_download_is_a_file(engines: Engines, file: Path, tmp_path: Path
     assert all(row["latency_ms.p50.value"] for row in rows if row["transport"] == "sse" and row["scenario"] == "steady")
 
 
-@both
+@mostly
 async def test_a_chart_has_a_table_behind_it(engines: Engines, browser: str, file: Path) -> None:
     figures = """[...document.querySelectorAll('figure:not([hidden])')].map(figure => [
         figure.querySelectorAll('.behind tbody tr').length,

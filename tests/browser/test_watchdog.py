@@ -7,7 +7,8 @@ from conftest import SUBJECTS, Engines, Lab, Labs, claims
 
 BROWSERS = pytest.mark.parametrize("browser", ["chromium", "firefox"])
 STREAMING = ["sse", "fetch_streaming", "xhr_streaming", "xhr_streaming:polled", "websocket"]
-WATCHDOG = 0.5
+WATCHDOG = 1
+"""Seconds: so long nothing keeps signs of life away from a page, on a machine that is busy, too."""
 
 FOLLOW = """async ([group, names, origin, watchdog]) => {
     const { follow } = await import("/lab/follow.js");

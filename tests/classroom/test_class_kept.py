@@ -4,7 +4,6 @@ import asyncio
 import json
 import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from classmates import Device, a_class, board, device, line, measured, refusal, told
+from commands import running
 
 from benchmarks.outcome import Outcome
 from benchmarks.runs import Trial, read_trials
@@ -23,7 +23,6 @@ from lab.classroom.host import Place
 
 TRANSPORTS = ("sse", "long_polling")
 DEVICES = 6
-COMMAND = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lab.cli import main; main()"
 IPHONE = {"User-Agent": "Mozilla/5.0 (iPhone) AppleWebKit/605"}
 NAME = "Ada Lovelace"
 
@@ -199,14 +198,10 @@ async def test_a_class_is_held_ended_gone_on_with_and_shown_by_the_command(tmp_p
 
 async def command(*arguments: str) -> list[str]:
     """What `pushlab class` says until it is ended by Ctrl-C, and after it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", COMMAND, "class", "--no-browser", *arguments, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr
-    said = [(await asyncio.wait_for(process.stderr.readline(), 60)).decode()]
-    while "Ctrl-C ends it" not in said[-1]:
-        said.append((await asyncio.wait_for(process.stderr.readline(), 60)).decode())
-    process.send_signal(signal.SIGINT)
-    said += (await process.stderr.read()).decode().splitlines()
-    assert await process.wait() == 0, said
-    return said
+    async with running("class", "--no-browser", *arguments) as process:
+        said = [(await process.says(".*"))[0]]
+        while "Ctrl-C ends it" not in said[-1]:
+            said.append((await process.says(".*"))[0])
+        ended = await process.ended(signal.SIGINT, within=30)
+    assert ended.code == 0, (said, ended.err)
+    return [*said, *ended.err.splitlines()]

@@ -1,12 +1,9 @@
 """The demo, in real browsers: what it draws is what was sent and seen, and what breaks is told truly."""
 
-import asyncio
 import json
-import os
 import re
-import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +12,10 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 import pytest
 import websockets
+from commands import running
 from conftest import Engines
+from pages import opened
+from waiting import until
 
 from benchmarks import stats
 from lab.classroom.demo import FAULTS, Asked, Demo, among, checked, demonstrating, plain
@@ -51,37 +51,8 @@ LANES = "[...document.querySelectorAll('#lanes > .lane')]"
 PLAIN = plain(among())
 USES_EVENTSOURCE = [name for name in PLAIN if "eventsource" in among()[name].found.about.uses]
 BROWSERS = pytest.mark.parametrize("browser", ["chromium", "firefox"])
-BROKE = re.compile("CORS request did not succeed|can’t establish a connection|was interrupted while")
-"""So Firefox says, and calls it an error of the page, that a connection broke."""
 
 TIME = r"([\d.]+) (ms|s)"
-
-
-@asynccontextmanager
-async def opened(engines: Engines, browser: str, url: str, *, broken: bool = False) -> AsyncIterator[Any]:
-    """The page, which must not have complained when the test is over; of connections, unless they are `broken`."""
-    complaints: list[str] = []
-    engine: Any = await engines.get(browser)
-    async with engine.page("about:blank") as page:
-
-        def said(message: Any) -> None:
-            if message.type == "error" and not broken:
-                complaints.append(message.text)
-
-        def failed(error: Any) -> None:
-            if not (broken and BROKE.search(str(error))):
-                complaints.append(str(error))
-
-        page.on("console", said)
-        page.on("pageerror", failed)
-        try:
-            await page.set_viewport_size({"width": 1280, "height": 900})
-            await page.goto(url)
-            yield page
-            assert not complaints
-        finally:
-            page.remove_listener("console", said)
-            page.remove_listener("pageerror", failed)
 
 
 async def all_open(page: Any) -> None:
@@ -103,12 +74,6 @@ async def became(page: Any, lane: str, part: str, pattern: str) -> str:
     await page.wait_for_function(f"pattern => new RegExp(pattern, 's').test({there})", arg=pattern)
     text: str = await page.evaluate(there)
     return text
-
-
-async def until(there: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not there():
-            await asyncio.sleep(0.01)
 
 
 def in_ms(value: str, unit: str) -> float:
@@ -224,15 +189,15 @@ PERCENTILES = """async (values) => {
 }"""
 
 
-@pytest.mark.parametrize("n", [3, 4, 20, 21, 200, 500])
-async def test_a_percentile_is_that_of_reports(n: int, engines: Engines, demo: Demo) -> None:
-    rng = Random(n)
-    values = [rng.lognormvariate(0, 1) for _ in range(n)]
+async def test_a_percentile_is_that_of_reports(engines: Engines, demo: Demo) -> None:
+    rng = Random(7)
     async with opened(engines, "chromium", demo.host.url) as page:
-        found = await page.evaluate(PERCENTILES, values)
-    expected = [stats.percentile(values, q) if stats.supports(n, q) else None for q in (50, 90, 99)]
-    assert [one is None for one in found] == [one is None for one in expected]
-    assert [one for one in found if one] == pytest.approx([one for one in expected if one])
+        for n in (3, 4, 20, 21, 200, 500):
+            values = [rng.lognormvariate(0, 1) for _ in range(n)]
+            found = await page.evaluate(PERCENTILES, values)
+            expected = [stats.percentile(values, q) if stats.supports(n, q) else None for q in (50, 90, 99)]
+            assert [one is None for one in found] == [one is None for one in expected]
+            assert [one for one in found if one] == pytest.approx([one for one in expected if one])
 
 
 # What breaks
@@ -302,7 +267,7 @@ async def test_a_delay_is_told_by_medians(engines: Engines, demo: Demo) -> None:
         medians = re.search(rf"median {TIME} before, {TIME} since", told)
         assert medians, told
         before, since = in_ms(*medians.group(1, 2)), in_ms(*medians.group(3, 4))
-        assert 250 < since - before < 900
+        assert before < 290 < since  # the clocks may be apart by some ms
         assert "none was lost" in told
 
 
@@ -638,24 +603,13 @@ async def test_the_command_prints_where_it_is_opens_a_browser_and_ends_by_a_sign
     browser, opened_by = tmp_path / "browser", tmp_path / "address"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened_by}\n')
     browser.chmod(0o700)
-    command = (sys.executable, "-c", "from lab.cli import main; main()", "demo", "--source", QUIET)
-    process = await asyncio.create_subprocess_exec(
-        *command, stderr=asyncio.subprocess.PIPE, env={**os.environ, "BROWSER": str(browser)}, cwd=tmp_path
-    )
-    try:
-        assert process.stderr
-        async with asyncio.timeout(30):
-            said = (await process.stderr.readline()).decode()
-        address = re.search(r"http://127\.0\.0\.1:\d+/#[\w-]{22}", said)
-        assert address, said
+    async with running("demo", "--source", QUIET, env={"BROWSER": str(browser)}) as process:
+        address = (await process.says(r"(http://127\.0\.0\.1:\d+/#[\w-]{22})"))[1]
         await until(lambda: opened_by.exists() and opened_by.read_text().endswith("\n"))
         told = opened_by.read_text().strip()
-        assert address[0].partition("#")[2] not in told, "everybody on this machine sees a command line"
-        assert leads(told) == (0o600, address[0])
-        async with aiohttp.ClientSession() as session, session.get(address[0].partition("#")[0]) as answer:
+        assert address.partition("#")[2] not in told, "everybody on this machine sees a command line"
+        assert leads(told) == (0o600, address)
+        async with aiohttp.ClientSession() as session, session.get(address.partition("#")[0]) as answer:
             assert answer.url.path == "/lab/classroom/demo.html"
-    finally:
-        process.terminate()
-        async with asyncio.timeout(30):
-            assert await process.wait() == 0
+        assert (await process.ended(signal.SIGTERM, within=30)).code == 0
     assert leads(told) is None, "it is gone"

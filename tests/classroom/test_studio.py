@@ -1,13 +1,14 @@
 """A lane for each transport, that can be meddled with, and a server that is started anew behind them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
 import pytest
 from conftest import SUBJECTS
+from waiting import until
 
 from lab.classroom.studio import Lane, Studio, studio
 from lab.errors import UserError
@@ -37,12 +38,6 @@ async def following(lane: Lane, seat: str = "", **settings: Any) -> AsyncIterato
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-async def until(there: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not there():
-            await asyncio.sleep(0.01)
 
 
 async def test_an_event_comes_to_every_lane_by_an_origin_of_its_own(two: Studio) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pytest
 from conftest import SUBJECTS, Labs, claims
+from waiting import until
 
 from lab import native
 from lab.classroom.wire import Step, Wire
@@ -84,12 +85,6 @@ async def collecting(wire: Wire) -> AsyncIterator[list[dict[str, Any]]]:
         await asyncio.gather(collecting, return_exceptions=True)
 
 
-async def until(there: Callable[[], Any], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not there():
-            await asyncio.sleep(0.002)
-
-
 async def exchange(name: str, labs: Labs) -> Exchange:
     """One, of each transport."""
     subject, recorder, arrivals = SUBJECTS[name], Recorder(), Arrivals()
@@ -121,13 +116,20 @@ async def exchange(name: str, labs: Labs) -> Exchange:
     return Exchange(recorder, told, arrivals, lines, passed)
 
 
-EXCHANGES: dict[str, Exchange] = {}
+Exchanged = Callable[[str], Awaitable[Exchange]]
 
 
-async def exchanged(name: str, labs: Labs) -> Exchange:
-    if name not in EXCHANGES:
-        EXCHANGES[name] = await exchange(name, labs)
-    return EXCHANGES[name]
+@pytest.fixture(scope="module")
+def exchanged(labs: Labs) -> Exchanged:
+    """One of that transport, the same for all tests."""
+    known: dict[str, Exchange] = {}
+
+    async def of(name: str) -> Exchange:
+        if name not in known:
+            known[name] = await exchange(name, labs)
+        return known[name]
+
+    return of
 
 
 def as_bytes(_part: str, text: str, label: str = "") -> bytes:
@@ -139,8 +141,8 @@ def size(step: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("name", NATIVE)
-async def test_every_byte_that_passed_is_in_a_step(name: str, labs: Labs) -> None:
-    there = await exchanged(name, labs)
+async def test_every_byte_that_passed_is_in_a_step(name: str, exchanged: Exchanged) -> None:
+    there = await exchanged(name)
     for way in ("up", "down"):
         assert sum(size(step) for step in there.told if step["way"] == way) == there.bytes[way]
     assert not sum(size(step) for step in there.told if step["way"] is None)
@@ -153,8 +155,8 @@ async def test_every_byte_that_passed_is_in_a_step(name: str, labs: Labs) -> Non
 
 
 @pytest.mark.parametrize("name", NATIVE)
-async def test_every_event_is_a_step_whose_payload_is_its_line(name: str, labs: Labs) -> None:
-    there = await exchanged(name, labs)
+async def test_every_event_is_a_step_whose_payload_is_its_line(name: str, exchanged: Exchanged) -> None:
+    there = await exchanged(name)
     events = [step for step in there.told if step["kind"] == "event"]
     assert [step["title"] for step in events] == [f"event {id_}" for _, id_, _ in there.arrivals.events]
     for (_, id_, _), step in zip(there.arrivals.events, events, strict=True):
@@ -164,8 +166,8 @@ async def test_every_event_is_a_step_whose_payload_is_its_line(name: str, labs: 
         assert (step["way"], step["events"]) == ("down", 1)
 
 
-async def test_compressed_messages_are_shown_inflated_and_counted_as_they_passed(labs: Labs) -> None:
-    there = await exchanged("websocket:deflate", labs)
+async def test_compressed_messages_are_shown_inflated_and_counted_as_they_passed(exchanged: Exchanged) -> None:
+    there = await exchanged("websocket:deflate")
     events = [step for step in there.told if step["kind"] == "event"]
     assert len(events) == len(there.lines)
     for step in events:
@@ -175,8 +177,8 @@ async def test_compressed_messages_are_shown_inflated_and_counted_as_they_passed
 
 
 @pytest.mark.parametrize("name", NATIVE)
-async def test_it_shows_how_a_reader_comes_and_is_cut_and_comes_back(name: str, labs: Labs) -> None:
-    there = await exchanged(name, labs)
+async def test_it_shows_how_a_reader_comes_and_is_cut_and_comes_back(name: str, exchanged: Exchanged) -> None:
+    there = await exchanged(name)
     kinds = Counter(step["kind"] for step in there.told)
     assert kinds["connect"] == kinds["end"] == len(there.recorder.pieces) >= 2
     assert kinds["skipped"] == 0
@@ -195,8 +197,8 @@ async def test_it_shows_how_a_reader_comes_and_is_cut_and_comes_back(name: str, 
 
 
 @pytest.mark.parametrize("name", [name for name in NATIVE if SUBJECTS[name].found.about.pattern == "streaming"])
-async def test_heartbeats_are_seen(name: str, labs: Labs) -> None:
-    there = await exchanged(name, labs)
+async def test_heartbeats_are_seen(name: str, exchanged: Exchanged) -> None:
+    there = await exchanged(name)
     assert [step for step in there.told if step["kind"] == "alive" and step["bytes"]["payload"] == 0]
 
 
@@ -217,8 +219,8 @@ def in_two(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
 
 
 @pytest.mark.parametrize("name", NATIVE)
-async def test_steps_are_the_same_wherever_the_bytes_are_cut(name: str, labs: Labs) -> None:
-    there = await exchanged(name, labs)
+async def test_steps_are_the_same_wherever_the_bytes_are_cut(name: str, exchanged: Exchanged) -> None:
+    there = await exchanged(name)
     for pieces in there.recorder.pieces.values():
         whole = dissected(pieces)
         for cut in in_two(pieces):
@@ -227,8 +229,8 @@ async def test_steps_are_the_same_wherever_the_bytes_are_cut(name: str, labs: La
 
 
 @pytest.mark.parametrize("name", NATIVE)
-async def test_damaged_bytes_are_shown_and_counted_all_the_same(name: str, labs: Labs) -> None:
-    there, random = await exchanged(name, labs), Random(name)
+async def test_damaged_bytes_are_shown_and_counted_all_the_same(name: str, exchanged: Exchanged) -> None:
+    there, random = await exchanged(name), Random(name)
     for pieces in there.recorder.pieces.values():
         for _ in range(60):
             damaged = [(way, damage(data, random)) for way, data in pieces]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import SUBJECTS, Engines, Lab
+from pages import opened
 
 from lab import native
 from lab.classroom.wire import Wire
@@ -51,16 +52,10 @@ def steps(count: int, data: str = "hello", at: int = 10**9, apart: int = 2_000_0
 
 @asynccontextmanager
 async def viewed(engines: Engines, origin: str, browser: str = "chromium") -> AsyncIterator[Any]:
-    """A page with nothing but the view, under the lab's own policy; it must not have complained in the end."""
-    complaints: list[str] = []
-    engine: Any = await engines.get(browser)
-    async with engine.page("about:blank") as page:
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        await page.goto(f"{origin}/lab/trial.html")  # it follows nothing unless it is told to
+    """A page with nothing but the view, under the lab's own policy."""
+    async with opened(engines, browser, f"{origin}/lab/trial.html") as page:  # it follows nothing unless it is told to
         await page.evaluate(OPEN)
         yield page
-        assert complaints == []
 
 
 async def add(page: Any, told: Sequence[dict[str, Any]]) -> None:

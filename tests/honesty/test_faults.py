@@ -1,8 +1,10 @@
 """What the scenarios of faults must bring out: truths about connections that are known from elsewhere."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from random import Random
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -13,8 +15,9 @@ from benchmarks import scenarios, storm
 from benchmarks.crowd import Return, crowding
 from benchmarks.ground import Ground
 from benchmarks.runs import Cell, Trial
+from benchmarks.stage import Stage
 from benchmarks.summary import MS, noticed_ms, resumed_ms, stale_max_ms
-from lab.process import server_process
+from lab.process import read_ledger, server_process
 
 MARGIN = 400  # ms: beyond its watchdog a reader may take so long, on a machine that is busy
 
@@ -28,9 +31,9 @@ async def ground(engines: Engines) -> AsyncIterator[Ground]:
         yield one
 
 
-async def trial(ground: Ground, name: str, engine: str, scenario: str, link: str = "direct", **change: float) -> Trial:
+async def trial(ground: Ground, name: str, engine: str, scenario: str, link: str = "direct", **change: Any) -> Trial:
     """One that was measured, and in which no event was lost, repeated or out of order without a gap that says so."""
-    with patch.dict(scenarios.SCENARIOS, {scenario: replace(scenarios.SCENARIOS[scenario], **change)}):  # type: ignore[arg-type]
+    with patch.dict(scenarios.SCENARIOS, {scenario: replace(scenarios.SCENARIOS[scenario], **change)}):
         done = await ground.trial(Cell(name, None, engine, scenario, link), 1, Random(5))
     assert done.state == "measured", done.reason
     return done
@@ -46,7 +49,7 @@ def assert_complete(done: Trial) -> None:
         )
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 @pytest.mark.parametrize("scenario", ["cut_fin", "cut_rst"])
 async def test_an_end_is_noticed_at_once(ground: Ground, scenario: str) -> None:
     for name, engine in (("sse", "chromium"), ("websocket", "native")):
@@ -69,9 +72,25 @@ async def test_every_end_is_noticed_at_once(ground: Ground, scenario: str, name:
     assert_complete(done)
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 async def test_chromium_asks_a_long_poll_again_in_silence(ground: Ground) -> None:
-    done = await trial(ground, "long_polling", "chromium", "cut_rst", "relay", seconds=0.6)
+    """Where nothing of an answer has come; a request is lost aloud when it has begun to be answered."""
+
+    async def cut_while_it_waits(stage: Stage, source: str) -> None:
+        _, start = read_ledger(stage.server.ledger)
+        await stage.begin(source)
+        while not (sent := read_ledger(stage.server.ledger, start)[0]):
+            await asyncio.sleep(0.005)
+        assert await stage.reader.reached(sent[0].epoch, sent[0].id, 5)  # its next request uses the connection again
+        while not await stage.server.ask("waiting"):
+            await asyncio.sleep(0.005)
+        stage.struck("every connection is cut by RST")
+        await stage.link["relay"].cut("rst")
+        stage.healed()
+        await stage.server.ended()
+
+    slowly = {"source": "metronome:rate=5,size=100", "happen": cut_while_it_waits}
+    done = await trial(ground, "long_polling", "chromium", "cut_rst", "relay", seconds=0.6, **slowly)
     assert noticed_ms(done) is None
     assert resumed_ms(done) is not None
     assert_complete(done)
@@ -88,7 +107,7 @@ async def test_a_killed_server_leaves_a_gap_and_a_new_epoch(ground: Ground) -> N
     assert_complete(done)
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 async def test_a_watchdog_notices_silence_and_nothing_else_does(ground: Ground) -> None:
     watchdog = scenarios.SCENARIOS["silence"].settings["watchdog"] * 1000
     for name, engine in (("sse", "chromium"), ("websocket", "native")):

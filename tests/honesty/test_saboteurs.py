@@ -48,7 +48,7 @@ async def test_the_exact_events(ground: Ground, variant: str, fault: str, rule: 
     assert [other for other in FAULTS if found[other]] == [fault]
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 @pytest.mark.parametrize("engine", ["native", "chromium"])
 async def test_the_size_of_a_delay(ground: Ground, engine: str) -> None:
     """Delayed ones come 5 ms later than the others; events are far enough apart that none waits for another."""

@@ -9,22 +9,20 @@ import numpy as np
 import pytest
 from conftest import SUBJECTS, Engines
 
-from benchmarks.browser import Reader, Seen
+from benchmarks.browser import Seen
 from lab.process import read_ledger, server_process
 
 STALL = 2.0  # seconds
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 async def test_a_stalled_server_shows_in_the_tail_of_every_transport(engines: Engines) -> None:
     engine = await engines.get("chromium")
     names = [name for name, subject in SUBJECTS.items() if not subject.variant and subject.found.module]
     async with server_process(names) as server, AsyncExitStack() as stack:
-        readers: dict[str, Reader] = {}
-        for name in names:
-            reading = engine.reading(SUBJECTS[name], server.origins[0], {}, "now")
-            readers[name] = await stack.enter_async_context(reading)
-            assert await readers[name].opened(10)
+        following = [engine.reading(SUBJECTS[name], server.origins[0], {}, "now") for name in names]
+        readers = dict(zip(names, await asyncio.gather(*map(stack.enter_async_context, following)), strict=True))
+        assert all(await asyncio.gather(*(reader.opened(10) for reader in readers.values())))
         await server.ask("play", source="steady:rate=50,size=100,seconds=1.5", spin=False)
         await asyncio.sleep(0.5)
         os.kill(server.pid, signal.SIGSTOP)

@@ -62,7 +62,7 @@ def said(rows: Sequence[Difference]) -> str:
     return "\n".join(f"{row.a}: × {row.ratio:.3f} ({row.low:.3f} – {row.high:.3f}), {row.verdict}" for row in rows)
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 async def test_a_pair_of_twins(twins: Mapping[str, Subject], tmp_path: Path) -> None:
     """One pair in a hundred may be called different by chance; the same pair twice in a row is no chance."""
     for attempt in (1, 2):

@@ -9,51 +9,47 @@ from fastapi.responses import StreamingResponse
 from lab import About, Cursor, Event, Item, Log, Options, Variant, line, stream
 
 Items = AsyncIterator[Item | None]
+Instead = Callable[[Item | None, Items], Items]
+"""What comes in place of the item that the fault befalls, of that and of those after it."""
 
 
-def hit(item: Item | None, every: int) -> bool:
-    """Whether it is the one among so many events that the fault befalls."""
-    return isinstance(item, Event) and item.id % every == every // 2
+async def nothing(_item: Item | None, _items: Items) -> Items:
+    for none in ():
+        yield none
 
 
-async def drops(items: Items) -> Items:
+async def twice(item: Item | None, _items: Items) -> Items:
+    yield item
+    yield item
+
+
+async def after_the_next(item: Item | None, items: Items) -> Items:
+    yield await anext(items)
+    yield item
+
+
+async def later(item: Item | None, _items: Items) -> Items:
+    await asyncio.sleep(0.005)
+    yield item
+
+
+FAULTS: Mapping[str, tuple[int, Instead]] = {
+    "drops": (1000, nothing),
+    "repeats": (100, twice),
+    "swaps": (100, after_the_next),
+    "delays": (10, later),
+}
+"""Which one of how many events each befalls, and what then comes."""
+
+
+async def badly(items: Items, every: int, instead: Instead) -> Items:
     async for item in items:
-        if not hit(item, 1000):
+        if isinstance(item, Event) and item.id % every == every // 2:
+            async for one in instead(item, items):
+                yield one
+        else:
             yield item
 
-
-async def repeats(items: Items) -> Items:
-    async for item in items:
-        yield item
-        if hit(item, 100):
-            yield item
-
-
-async def swaps(items: Items) -> Items:
-    kept: Item | None = None
-    async for item in items:
-        if hit(item, 100):
-            kept = item
-            continue
-        yield item
-        if kept:
-            yield kept
-            kept = None
-
-
-async def delays(items: Items) -> Items:
-    async for item in items:
-        if hit(item, 10):
-            await asyncio.sleep(0.005)
-        yield item
-
-
-def honest(items: Items) -> Items:
-    """None of them: what holds the faults has none of its own."""
-    return items
-
-
-FAULTS: Mapping[str, Callable[[Items], Items]] = {"drops": drops, "repeats": repeats, "swaps": swaps, "delays": delays}
 
 about = About(
     title="Saboteur",
@@ -67,22 +63,23 @@ about = About(
 class Sabotaged(Log):
     """The same log, badly read."""
 
-    def __init__(self, log: Log, fault: Callable[[Items], Items]) -> None:
-        self.log, self.fault = log, fault
+    def __init__(self, log: Log, every: int, instead: Instead) -> None:
+        self.log, self.fault = log, (every, instead)
 
     def check(self, cursor: Cursor) -> None:
         self.log.check(cursor)
 
     def follow(self, cursor: Cursor, heartbeat: float = 0) -> Items:
-        return self.fault(self.log.follow(cursor, heartbeat))
+        return badly(self.log.follow(cursor, heartbeat), *self.fault)
 
 
 def routes(log: Log, options: Options) -> APIRouter:
     router = APIRouter()
-    badly = Sabotaged(log, FAULTS.get(options.get("fault", ""), honest))
+    fault = options.get("fault")
+    read = Sabotaged(log, *FAULTS[fault]) if fault else log
 
     @router.get("/events")
     async def events(cursor: Cursor = "") -> StreamingResponse:
-        return stream(badly, cursor, line, media_type="application/x-ndjson", prelude=b"\n", options=options)
+        return stream(read, cursor, line, media_type="application/x-ndjson", prelude=b"\n", options=options)
 
     return router

@@ -9,13 +9,14 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, chdir, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohttp
 import pytest
+from commands import PUSHLAB, Pushlab, Running, Said, running
 from conftest import SUBJECTS
 from rich.console import Console
 
@@ -28,82 +29,6 @@ from lab.errors import UserError
 from lab.link.proxy import Program
 from lab.server import listen
 from lab.sources import read_trace
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Pushlab = Callable[..., Said]
-
-
-@pytest.fixture
-def pushlab(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pushlab:
-    """The command in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Said:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        code = ended.value.code
-        assert isinstance(code, int)
-        return Said(code, *capsys.readouterr())
-
-    return run
-
-
-# In a process of its own
-
-
-COMMAND = "from lab.cli import main; main()"
-
-
-class Running:
-    """`pushlab` as users start it: its output line by line."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        assert process.stdout
-        assert process.stderr
-        self.out, self.err = process.stdout, process.stderr
-
-    async def says(self, pattern: str, stream: asyncio.StreamReader | None = None) -> re.Match[str]:
-        """Wait for a line of standard error, or of another stream, like that."""
-        async with asyncio.timeout(10):
-            while line := (await (stream or self.err).readline()).decode():
-                if match := re.search(pattern, line):
-                    return match
-        raise AssertionError(f"never said: {pattern}")
-
-    async def ended(self, number: signal.Signals | None = None, within: float = 3) -> Said:
-        """Send it that signal, and wait for its end."""
-        if number:
-            self.process.send_signal(number)
-        async with asyncio.timeout(within):
-            out, err = await self.process.communicate()
-        assert self.process.returncode is not None
-        return Said(self.process.returncode, out.decode(), err.decode())
-
-
-@asynccontextmanager
-async def running(*arguments: str, stdin: int | None = asyncio.subprocess.DEVNULL) -> AsyncIterator[Running]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        COMMAND,
-        *arguments,
-        stdin=stdin,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield Running(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
 
 
 @asynccontextmanager
@@ -161,6 +86,12 @@ BAD: Iterable[tuple[str, str, str]] = [
     ("bench --out file", "'file'", "or is empty"),
     ("bench --resume nowhere", "nowhere", "run.json"),
     ("bench --resume full --seed 3", "'full'", "no other option"),
+    ("behaviours P99", "'P99'", "P16"),
+    ("behaviours P16 --transport pigeon", "'pigeon'", "websocket"),
+    ("behaviours P16 --engine netscape", "'netscape'", "chromium"),
+    ("behaviours P16 --out full", "'full'", "or is empty"),
+    ("behaviours P16 --out file", "'file'", "folder"),
+    ("behaviours --lnog", "--lnog", "pushlab behaviours --help"),
     ("bench --out file/in --plan smoke --engine native", "file/in", "Not a directory"),
     ("report nowhere", "nowhere", "run.json"),
     ("compare full full/../full", "'full'", "the same run"),
@@ -221,7 +152,7 @@ def test_a_busy_port_leaves_nothing_half_started(pushlab: Pushlab) -> None:
 async def test_results_that_nobody_has_room_for_are_no_reason_for_a_traceback() -> None:
     with Path("/dev/full").open("w") as full:  # noqa: ASYNC230  (nothing else runs)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", COMMAND, "transports", stdout=full, stderr=asyncio.subprocess.PIPE
+            sys.executable, "-c", PUSHLAB, "transports", stdout=full, stderr=asyncio.subprocess.PIPE
         )
     assert (await process.communicate())[1] == b"pushlab: No space left on device\n"
     assert process.returncode == 2

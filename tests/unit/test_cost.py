@@ -49,7 +49,7 @@ def do(process: subprocess.Popen[str], what: str) -> None:
     assert process.stdout.readline() == "done\n"
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 @pytest.mark.parametrize("how", ["burn(0.2)", THREAD], ids=["itself", "a thread that has ended"])
 def test_cpu_time_is_what_was_burnt(how: str) -> None:
     with child(BURN.format(clock="process_time")) as process:
@@ -61,7 +61,7 @@ def test_cpu_time_is_what_was_burnt(how: str) -> None:
         assert took[process.pid] == pytest.approx(0.2e9, rel=0.1)
 
 
-@pytest.mark.alone
+@pytest.mark.calm
 def test_cpu_time_is_split_by_process_and_that_of_the_ended_stays() -> None:
     setup = BURN.format(clock="process_time")
     burning = setup + "burn(0.2)\nprint(flush=True)\ninput()\nburn(0.1)"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from conftest import SUBJECTS, Lab, claims, running_lab
+from conftest import SUBJECTS, Engines, Lab, claims, running_lab
 
 from lab import native
 from lab.native import Arrivals, Lost, follow, get_lines
@@ -309,3 +309,15 @@ async def test_a_watchdog_bites_where_a_server_gives_no_sign_of_life(heartbeat: 
     for name, one in seen.items():
         assert (name, [id_ for _, id_, _ in one.events]) == (name, [1, 2])
         assert (name, {why for _, why in one.lost}) == (name, set() if heartbeat else {"silent for 0.5 s"})
+
+
+async def test_what_was_seen_stays_as_it_was(engines: Engines, lab: Lab) -> None:
+    """What comes when a trial is over is none of it."""
+    engine = await engines.get("native")
+    async with engine.reading(SUBJECTS["sse"], lab.origin, {}, "", keep_data=True) as reader:
+        seen = []
+        for data in ("during", "after"):
+            await lab.log.append(data)
+            assert await reader.reached(lab.log.epoch, lab.log.last, 5)
+            seen.append(await reader.seen())
+    assert [[len(one.events), len(one.data)] for one in seen] == [[1, 1], [2, 2]]

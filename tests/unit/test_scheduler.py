@@ -1,4 +1,4 @@
-"""What is alone is run when the other processes have ended, and everything is run once."""
+"""What is calm or alone is run when other processes have ended, and everything is run once."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,10 @@ import pytest
 from scheduler import FILE, Scheduler
 from xdist.remote import Producer
 
-QUICK, GROUP, ALONE = (
+QUICK, GROUP, CALM, ALONE = (
     [f"quick{n}" for n in range(9)],
     [f"shared{n}" for n in range(4)],
+    ["soon", "at_once", "for_a_while"],
     ["exact", "on_time"],
 )
 
@@ -39,7 +40,8 @@ class Process:
 def run(tests: list[str], number: int, folder: Path) -> list[tuple[str, int]]:
     """In so many processes: each test, and how many processes had not ended yet."""
     (folder / "popen-one").mkdir()
-    groups = dict.fromkeys(ALONE, "alone") | dict.fromkeys(GROUP, "group")
+    groups = dict.fromkeys(GROUP, "group")
+    groups |= {test: f"{mark} {test}" for mark, marked in (("calm", CALM), ("alone", ALONE)) for test in marked}
     (folder / "popen-one" / FILE).write_text(json.dumps(groups))
     config: Any = SimpleNamespace(
         getvalue=lambda _: ["popen"] * number,
@@ -68,20 +70,26 @@ def run(tests: list[str], number: int, folder: Path) -> list[tuple[str, int]]:
     return ran
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 @pytest.mark.parametrize(
     "tests",
-    [[*ALONE, *QUICK, *GROUP], [*QUICK, *ALONE], [*ALONE, QUICK[0]], [*GROUP, *ALONE], ALONE, QUICK],
-    ids=["all kinds", "without a group", "one beside", "a group", "nothing else", "none alone"],
+    [[*ALONE, *QUICK, *CALM, *GROUP], [*QUICK, *ALONE], [*CALM, QUICK[0]], [*GROUP, *ALONE], CALM, ALONE, QUICK],
+    ids=["all kinds", "without a group", "one beside", "a group", "only calm", "only alone", "neither"],
 )
-def test_what_is_alone_is_alone(tests: list[str], number: int, tmp_path: Path) -> None:
+def test_what_is_calm_or_alone_comes_last_and_in_few(tests: list[str], number: int, tmp_path: Path) -> None:
     ran = run(tests, number, tmp_path)
     assert sorted(test for test, _ in ran) == sorted(tests)
     alone = [test for test in tests if test in ALONE]
     assert [test for test, _ in ran[len(ran) - len(alone) :]] == alone
     assert {others for test, others in ran if test in ALONE} <= {1}
+    assert {others for test, others in ran if test in CALM} <= {1, 2}
 
 
 def test_the_rest_is_shared(tmp_path: Path) -> None:
     ran = run([*QUICK, *GROUP, *ALONE], 2, tmp_path)
     assert sum(others == 2 for _, others in ran) >= len(QUICK)
+
+
+def test_calm_ones_are_shared_by_two(tmp_path: Path) -> None:
+    ran = run([*QUICK, *CALM], 4, tmp_path)
+    assert [others for test, others in ran if test in CALM].count(2) >= 2

@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ import psutil
 import pytest
 from conftest import SUBJECTS, Engines, claims, running_lab
 from fastapi import APIRouter, FastAPI
+from waiting import until
 
 from lab.errors import UserError
 from lab.log import BATCH, Event, Log
@@ -31,12 +32,6 @@ STREAMS = {
     "/transports/websocket/events": "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
 }
-
-
-async def until(there: Callable[[], bool], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not there():
-            await asyncio.sleep(0.001)
 
 
 # Ports

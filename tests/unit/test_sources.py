@@ -23,6 +23,7 @@ import pytest
 import uvloop
 from quiet import others
 from scipy.stats import expon, kstest
+from waiting import until
 
 from lab.clock import Alarm, now
 from lab.errors import UserError
@@ -45,12 +46,6 @@ async def collect(source: Source) -> list[tuple[int, Any]]:
 
 def since_first(events: list[tuple[int, Any]]) -> list[int]:
     return [due - events[0][0] for due, _ in events]
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # files have no event to wait for
-            await asyncio.sleep(0.002)
 
 
 # On time
@@ -298,7 +293,7 @@ async def test_a_recording_keeps_any_text_and_what_came_before_it_was_stopped(tm
         await asyncio.Event().wait()
 
     recording = asyncio.create_task(record(source(), path))
-    await eventually(lambda: path.exists() and path.read_bytes().count(b"\n") == 4)
+    await until(lambda: path.exists() and path.read_bytes().count(b"\n") == 4)
     recording.cancel()
     await asyncio.wait([recording])
     assert [data for _, data in await collect(parse(f"replay:{path}").events())] == nasty
@@ -519,7 +514,7 @@ async def test_lines_of_a_real_file_arrive_through_everything_that_happens_to_it
     pumping = asyncio.create_task(pump(source, log))
 
     async def arrived(count: int) -> Any:
-        await eventually(lambda: log.last >= count)
+        await until(lambda: log.last >= count)
         event = json.loads(log.since("")[-1].line)
         assert event["due"] <= event["at"]
         return event["data"]
@@ -640,7 +635,7 @@ async def test_a_cancelled_source_leaves_nothing_open(tmp_path: Path, spec: str)
     source = parse(spec.format(trace=later, file=tmp_path / "file"))
     before = psutil.Process().num_fds()
     pumping = asyncio.create_task(pump(source.events(), Log()))
-    await eventually(lambda: psutil.Process().num_fds() == before + 1)
+    await until(lambda: psutil.Process().num_fds() == before + 1)
     pumping.cancel()
     await asyncio.wait([pumping])
     assert psutil.Process().num_fds() == before

@@ -19,7 +19,7 @@ import pytest
 from conftest import SUBJECTS, Engines, ids
 
 import transports
-from benchmarks import scenarios
+from benchmarks import ground, scenarios
 from benchmarks.ground import Ground
 from benchmarks.runs import Cell
 from lab.app import create_app
@@ -248,7 +248,6 @@ FAULTS = {
 }
 
 
-@pytest.mark.alone
 async def test_a_client_with_a_fault_costs_only_its_own_trials(
     engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,19 +256,20 @@ async def test_a_client_with_a_fault_costs_only_its_own_trials(
         (folder / "client.py").write_text(client)
     named_by_path(monkeypatch, *folders)
     monkeypatch.setitem(scenarios.SCENARIOS, "steady", replace(scenarios.SCENARIOS["steady"], seconds=0.2))
+    monkeypatch.setattr(ground, "OPENING", 60)
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        ground = Ground(stack, subjects(discover()))
-        ground.engines["native", HERE] = await engines.get("native")
+        on = Ground(stack, subjects(discover()))
+        on.engines["native", HERE] = await engines.get("native")
         for folder, fault in zip(folders, FAULTS.values(), strict=True):
-            broken = await ground.trial(Cell(folder.name, None, "native", "steady"), 1, Random(1))
+            broken = await on.trial(Cell(folder.name, None, "native", "steady"), 1, Random(1))
             assert broken.state == "failed"
             assert broken.reason.startswith("the native client broke down: ")
             assert fault in broken.reason
-        sound = await ground.trial(Cell("sse", None, "native", "steady"), 1, Random(1))
+        sound = await on.trial(Cell("sse", None, "native", "steady"), 1, Random(1))
     assert sound.state == "measured"
     assert len(sound.arrived) == len(sound.sent) == 12
-    assert time.monotonic() - began < 5, "nobody waits for what has broken down"
+    assert time.monotonic() - began < 60, "nobody waits for what has broken down"
 
 
 @pytest.mark.parametrize(

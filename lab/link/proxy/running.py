@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from lab.ending import end
 from lab.errors import UserError
 from lab.link.place import Place
 from lab.link.proxy import keeper
@@ -16,9 +17,6 @@ from lab.link.segment import Cut
 
 STARTING = 15.0
 """Seconds that a proxy may take until it answers."""
-
-ENDING = 5.0
-"""Seconds that its keeper may take to clear all away."""
 
 ESTABLISHED = "01"  # as the kernel writes it in /proc/net/tcp
 
@@ -76,14 +74,7 @@ class Kept:
             raise UserError(f"{self.text} has ended: {(await self._said())['error']}")
 
     async def stop(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()  # the end of its input is the end of its work
-        try:
-            async with asyncio.timeout(ENDING):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        await end(self.process)
 
     def connections(self) -> int:
         """How many readers' connections it has, by the kernel's table of its network."""
