@@ -38,6 +38,7 @@ async def opened(engines: Engines, browser: str, url: str, *, broken: bool = Fal
         page.on("pageerror", failed)
         try:
             await page.set_viewport_size(SIZE)
+            await page.emulate_media(color_scheme="light")
             await page.goto(url)
             yield page
             assert complaints == []

@@ -15,6 +15,7 @@ import websockets
 from commands import running
 from conftest import Engines
 from pages import opened
+from playwright.async_api import expect
 from waiting import until
 
 from benchmarks import stats
@@ -420,9 +421,8 @@ GROUND = "getComputedStyle(document.body).backgroundColor"
 @pytest.mark.parametrize("path", ["index.html", "classroom/demo.html", "classroom/board.html", "classroom/lesson.html"])
 async def test_every_page_has_the_same_switches_and_keeps_them(path: str, engines: Engines, demo: Demo) -> None:
     async with opened(engines, "chromium", f"{demo.host.origins[0]}/lab/{path}", broken=True) as page:
-        await page.emulate_media(color_scheme="light")
         light = await page.evaluate(GROUND)
-        assert await page.locator(".top .controls #theme").inner_text() == "Dark"
+        await expect(page.locator(".top .controls #theme")).to_have_text("Dark")
         await page.click("#theme")
         await page.click("#large")
         await page.reload()

@@ -199,7 +199,7 @@ def test_lists_may_be_repeated_and_have_commas() -> None:
 
 def test_help_and_version(pushlab: Pushlab) -> None:
     assert re.fullmatch(r"pushlab \d+\.\d+\.\d+\S*\n", pushlab("--version").out)
-    for arguments in ([], ["--help"], ["bench", "-h"], ["lesson"]):
+    for arguments in ([], ["--help"], ["bench", "-h"], ["lesson", "--help"]):
         said = pushlab(*arguments)
         assert said.code == 0
         assert "Usage: pushlab" in said.out
