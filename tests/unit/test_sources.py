@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 import pytest
 import uvloop
-from quiet import others
+from quiet import others, undisturbed
 from scipy.stats import expon, kstest
 from waiting import until
 
@@ -75,11 +75,12 @@ def test_the_source_is_on_time(loop: Callable[[], asyncio.AbstractEventLoop]) ->
     """
     attempts, quiet = list[tuple[float, float]](), list[tuple[float, float]]()
     while len(attempts) < 8 and len(quiet) < 3:
+        calm = undisturbed()
         with others() as machine:
             late = lateness(loop)
         assert late.min() >= 0
         attempts.append((np.quantile(late, 0.5), np.quantile(late, 0.99)))
-        quiet += attempts[-1:] if machine.quiet else []
+        quiet += attempts[-1:] if calm and machine.quiet and undisturbed() else []
     assert min(attempts)[0] <= 0.05
     if not quiet:
         pytest.skip(f"not judged but by the best median, {min(attempts)[0]:.3f} ms: others were at work all the time")
